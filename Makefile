@@ -1,0 +1,29 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: venv app test lint
+.DELETE_ON_ERROR:
+
+$(VENV)/.app: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Spikelens needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app
+	$(BIN)/pip install --quiet -e ".[dev]"
+	@touch $@
+
+venv: $(VENV)/.app          ## the environment alone (editable install)
+
+app: venv                   ## serve the workbench at http://127.0.0.1:8501
+	$(BIN)/spikelens app
+
+test: $(VENV)/.dev          ## every test this machine can run
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev          ## ruff, and mypy on models and analysis
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

@@ -1,0 +1,1 @@
+"""What a recording holds: probes, reconstruction, gradients, separability. No streamlit, no plotly."""

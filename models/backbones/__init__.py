@@ -1,0 +1,1 @@
+"""Spiking networks that turn encoder spikes into class scores."""

@@ -1,0 +1,182 @@
+r"""Recurrent LIF layers with batch-normalised input and a leaky readout (after Bittar and Garner 2022).
+
+.. math::
+    I_t &= \mathrm{BN}(W z_t) \\
+    u_t &= \alpha (u_{t-1} - s_{t-1}) + (1 - \alpha)(I_t + V s_{t-1}), \qquad s_t = H(u_t - 1) \\
+    y_t &= \alpha_o y_{t-1} + (1 - \alpha_o) \mathrm{BN}(W_o s_t), \qquad
+    \mathrm{logits} = \kappa\, \overline{y_t}
+
+State starts at zero in every call; nothing is kept on the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.neurons.lif import ALPHA_RANGE, integrator_step, lif_start, lif_step
+from models.neurons.surrogate import surrogate
+from models.registry import register_backbone
+
+
+@dataclass(frozen=True)
+class RLIFConfig:
+    """Sizes and constants of the network.
+
+    Attributes
+    ----------
+    hidden : tuple of int
+        Units of each layer.
+    recurrent : bool
+    norm_gain : float
+        Start of the batch-norm gain; it sets the initial firing rate.
+    dropout : float
+        Probability, on the spikes handed to the next layer.
+    surrogate : str
+        A name in `models.neurons.surrogate.SURROGATES`.
+    logit_scale : float
+        kappa; fixed, so that it counts for no parameter.
+    """
+
+    name: Literal["rlif"] = "rlif"
+    hidden: tuple[int, ...] = (112,)
+    recurrent: bool = True
+    norm_gain: float = 3.0
+    dropout: float = 0.1
+    surrogate: str = "boxcar"
+    logit_scale: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise ValueError(f"backbone.hidden: {self.hidden} needs at least one layer of at least one unit")
+        surrogate(self.surrogate)
+
+
+class Projection(nn.Module):
+    """``BN(W z)`` over batch and time: ``(B, T, N_in)`` -> ``(B, T, N_out)``."""
+
+    def __init__(self, n_in: int, n_out: int, gain: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_out, n_in) / n_in**0.5)
+        self.norm = nn.BatchNorm1d(n_out, momentum=0.05)
+        nn.init.constant_(self.norm.weight, gain)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Return currents for every frame at once."""
+        current = F.linear(z, self.weight)  # (B, T, N_out)
+        return self.norm(current.flatten(0, 1)).unflatten(0, current.shape[:2])
+
+
+def _leaks(n_units: int) -> nn.Parameter:
+    low, high = ALPHA_RANGE
+    return nn.Parameter(low + (high - low) * torch.rand(n_units))
+
+
+class RLIFLayer(nn.Module):
+    """One recurrent LIF layer; the diagonal of V is kept out of the dynamics."""
+
+    def __init__(self, n_in: int, n_units: int, config: RLIFConfig):
+        super().__init__()
+        self.input = Projection(n_in, n_units, config.norm_gain)
+        self.alpha = _leaks(n_units)
+        self.recurrent = nn.Parameter(nn.init.orthogonal_(torch.empty(n_units, n_units)))
+        if not config.recurrent:
+            self.register_parameter("recurrent", None)
+        self._derivative = surrogate(config.surrogate)
+
+    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return spikes and membrane, both ``(B, T, N)``."""
+        currents = self.input(z)  # (B, T, N)
+        alpha = self.alpha.clamp(*ALPHA_RANGE)
+        weight = None
+        if self.recurrent is not None:
+            weight = (self.recurrent - torch.diag(self.recurrent.diagonal())).T  # (N, N), from row to column
+        state = lif_start(currents[:, 0])
+        spikes, membrane = [], []
+        for current in currents.unbind(1):  # unbind: indexing [:, t] makes backward quadratic in T
+            if weight is not None:
+                current = torch.addmm(current, state.spikes, weight)  # (B, N)
+            state = lif_step(current, state, alpha, self._derivative)
+            spikes.append(state.spikes)
+            membrane.append(state.membrane)
+        return torch.stack(spikes, 1), torch.stack(membrane, 1)
+
+
+class LeakyReadout(nn.Module):
+    """Non-spiking leaky integrator, one unit a class; ``(B, T, N)`` -> ``(B, T, C)``."""
+
+    def __init__(self, n_in: int, n_classes: int):
+        super().__init__()
+        self.input = Projection(n_in, n_classes, 1.0)
+        self.alpha = _leaks(n_classes)
+
+    def forward(self, s: torch.Tensor) -> torch.Tensor:
+        """Return the integrator's value at every frame."""
+        currents = self.input(s)  # (B, T, C)
+        alpha = self.alpha.clamp(*ALPHA_RANGE)
+        state = torch.zeros_like(currents[:, 0])
+        values = []
+        for current in currents.unbind(1):
+            state = integrator_step(current, state, alpha)
+            values.append(state)
+        return torch.stack(values, 1)
+
+
+def _dropout(s: torch.Tensor, probability: float, generator: torch.Generator | None) -> torch.Tensor:
+    keep = torch.rand(s.shape, generator=generator) >= probability
+    return s * keep / (1 - probability)
+
+
+@register_backbone("rlif", RLIFConfig)
+class RLIF(nn.Module):
+    """Stack of recurrent LIF layers and a leaky readout."""
+
+    def __init__(self, config: RLIFConfig, n_in: int, n_classes: int):
+        super().__init__()
+        self.config = config
+        sizes = (n_in, *config.hidden)
+        self.layers = nn.ModuleList(RLIFLayer(a, b, config) for a, b in pairwise(sizes))
+        self.readout = LeakyReadout(sizes[-1], n_classes)
+
+    def points(self) -> dict[str, tuple[int, bool]]:
+        """Return the recordable points as name -> (units, spiking)."""
+        named = {f"layer{i}": (size, True) for i, size in enumerate(self.config.hidden, 1)}
+        return named | {"readout": (self.readout.alpha.numel(), False)}
+
+    def forward(
+        self, z: torch.Tensor, record: Collection[str] = (), generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+        """Classify encoder spikes.
+
+        Parameters
+        ----------
+        z : torch.Tensor [shape=(B, T, N)]
+        record : collection of str
+            Names among ``layer1`` ..., ``layer1/membrane`` ..., ``readout`` (its mean over time: the logits).
+        generator : torch.Generator, optional
+            Source of the dropout masks in training mode.
+
+        Returns
+        -------
+        logits : torch.Tensor [shape=(B, C)]
+        rates : torch.Tensor [shape=(n_layers,)]
+            Mean firing rate of each layer, differentiable.
+        recordings : dict of str to torch.Tensor [shape=(B, T, N)]
+        """
+        kept: dict[str, torch.Tensor] = {}
+        rates = []
+        for i, layer in enumerate(self.layers, 1):
+            z, membrane = layer(z)
+            rates.append(z.mean())
+            kept |= {f"layer{i}": z, f"layer{i}/membrane": membrane}
+            if self.training and self.config.dropout > 0:
+                z = _dropout(z, self.config.dropout, generator)
+        kept["readout"] = self.config.logit_scale * self.readout(z)
+        logits = kept["readout"].mean(dim=1)
+        return logits, torch.stack(rates), {name: kept[name] for name in record if name in kept}

@@ -1,0 +1,199 @@
+"""Recipes: typed, frozen, strict. TOML in, stable JSON out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from models.errors import SpikelensError
+from models.features.augment import AugmentConfig
+from models.features.mel import FeatureConfig
+from models.registry import BACKBONES, ENCODERS, Table
+
+T = TypeVar("T")
+RECIPES = Path(__file__).resolve().parent / "recipes"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data set a recipe is for; where it lies is given on the command line.
+
+    Attributes
+    ----------
+    name : str
+        ``gsc8``, ``gsc35``, ``spoken35`` or a name of the user's own.
+    words : tuple of str
+        Keep only these classes, in this order; empty keeps all.
+    """
+
+    name: str = "gsc8"
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    lr : float
+        Peak of the one-cycle schedule.
+    encoder_lr : float
+        The same for the encoder's own parameter group.
+    weight_decay : float
+        On weight matrices only.
+    clip_norm : float
+        Gradient-norm limit, for the encoder and for the rest separately.
+    label_smoothing : float
+    rate_weight : float
+        Weight of the encoder's mean spike rate in the loss; off when the encoder is frozen.
+    rate_ramp : float
+        Fraction of all steps over which `rate_weight` grows from 0.
+    hidden_rate_weight : float
+        Weight of the mean hidden rate.
+    warmup : float
+        Fraction of all steps before the peak learning rate.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    lr: float = 5e-3
+    encoder_lr: float = 5e-3
+    weight_decay: float = 1e-5
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    rate_weight: float = 0.1
+    rate_ramp: float = 0.1
+    hidden_rate_weight: float = 0.0
+    warmup: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name}: {getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a trained model, apart from the recordings.
+
+    Attributes
+    ----------
+    name : str
+        Default name of the checkpoint.
+    encoder, backbone : dataclass
+        The configuration registered under their ``name`` in `models.registry`.
+    """
+
+    name: str
+    encoder: Any
+    backbone: Any
+    data: DataConfig = field(default_factory=DataConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    seed: int = 0
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> Recipe:
+        """Build a recipe from plain tables; unknown and mistyped keys raise SpikelensError."""
+        body = dict(body)
+        sections = {
+            "data": DataConfig,
+            "features": FeatureConfig,
+            "augment": AugmentConfig,
+            "train": TrainConfig,
+        }
+        allowed = {"name", "seed", "encoder", "backbone", *sections}
+        if unknown := sorted(set(body) - allowed):
+            raise SpikelensError(f"recipe: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
+        return cls(
+            name=_strict(str, body.get("name"), "name"),
+            seed=_strict(int, body.get("seed", 0), "seed"),
+            encoder=_component(ENCODERS, body.get("encoder")),
+            backbone=_component(BACKBONES, body.get("backbone")),
+            data=_strict(DataConfig, body.get("data", {}), "data"),
+            features=_strict(FeatureConfig, body.get("features", {}), "features"),
+            augment=_strict(AugmentConfig, body.get("augment", {}), "augment"),
+            train=_strict(TrainConfig, body.get("train", {}), "train"),
+        )
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Recipe:
+        """Read a recipe file; SpikelensError where it is not valid TOML or not a valid recipe."""
+        try:
+            body = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SpikelensError(f"recipe: {path.name} cannot be read: {error}") from None
+        body.setdefault("name", path.stem)
+        return cls.from_dict(body)
+
+    @classmethod
+    def open(cls, name_or_path: str) -> Recipe:
+        """Open a shipped recipe by name or any recipe by the path of its ``.toml`` file."""
+        path = Path(name_or_path)
+        if path.suffix != ".toml":
+            path = RECIPES / f"{name_or_path}.toml"
+            if path.parent != RECIPES or not path.exists():
+                known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+                raise SpikelensError(f"recipe: {name_or_path!r} is not a .toml file or one of {known}")
+        return cls.from_toml(path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain tables that `from_dict` takes."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def override(self, changes: Mapping[str, Any]) -> Recipe:
+        """Return a recipe with dotted keys replaced: ``{"train.epochs": 2, "seed": 1}``."""
+        body = self.to_dict()
+        for dotted, value in changes.items():
+            *tables, key = dotted.split(".")
+            table = body
+            for part in tables:
+                inner = table.get(part)
+                if not isinstance(inner, dict):
+                    raise SpikelensError(f"--set {dotted}: the recipe has no table {part!r}")
+                table = inner
+            table[key] = value
+        return Recipe.from_dict(body)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """Split ``key=value`` into a dotted key and a TOML value; a bare word is taken as a string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise SpikelensError(f"--set {text!r}: write key=value, for example train.epochs=10")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _component(table: Table, body: Any) -> Any:
+    if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
+        raise SpikelensError(f"{table.kind}: needs a table with a name, one of {', '.join(table.names())}")
+    return _strict(table[body["name"]].config, body, table.kind)
+
+
+def _strict(kind: type[T], value: Any, where: str) -> T:
+    """Check `value` against a dataclass or a plain type: no unknown key, no conversion but int to float."""
+    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+        kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[attr-defined]
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError) as error:
+        if isinstance(error, TypeError):
+            raise SpikelensError(f"{where}: {error}") from None
+        first = error.errors()[0]
+        if first["type"] == "value_error":  # our own check, which names key and value
+            raise SpikelensError(str(first["ctx"]["error"])) from None
+        place = ".".join([where, *(str(part) for part in first["loc"])])
+        raise SpikelensError(f"{place}: {first['msg']} (got {first.get('input')!r})") from None

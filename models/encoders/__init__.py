@@ -1,0 +1,1 @@
+"""Speech-to-spike encoders, each with its decoder where one exists; one file, one family."""

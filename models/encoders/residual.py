@@ -1,0 +1,233 @@
+r"""Residual step-forward encoder: a coarse and a fine phase on one shared baseline.
+
+Per frame and band, with baseline :math:`B`, steps :math:`D_c > D_f` and thresholds :math:`\tau`:
+
+.. math::
+    u &= x_t - B_{t-1}, & a^\pm &= H(\pm u / D_c - \tau_c), & B' &= B_{t-1} + D_c (a^+ - a^-) \\
+    v &= x_t - B',      & b^\pm &= H(\pm v / D_f - \tau_f), & B_t &= B' + D_f (b^+ - b^-)
+
+The decoder reads the baseline: :math:`\hat x_t = B_t`. Step-forward coding is Petro, Kasabov and Kiss (2020);
+the learned two-phase form reconstructs arXiv 2606.19039, whose method section is not public.
+
+The surrogate is a triangle of the *normalised* distance :math:`z = u/D - \tau`. With peak 1 and
+:math:`\tau \ge 1/2` every factor of :math:`\partial B_t / \partial B_{t-1} =
+(1 - h(z_c^+) - h(z_c^-))(1 - h(z_f^+) - h(z_f^-))` lies in [0, 1]: training through time cannot explode.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from models.encoders.base import Encoder, EncoderOutput
+from models.encoders.fit import StepValues, fit_steps
+from models.neurons.surrogate import spike, triangle
+from models.registry import register_encoder
+
+STREAMS = ("coarse_on", "coarse_off", "fine_on", "fine_off")
+_MIN_THRESHOLD = 0.5  # below it the baseline Jacobian may leave [0, 1]
+
+
+class Steps(NamedTuple):
+    """Coarse and fine step (normalised log-mel) and thresholds (in steps); scalar or ``(F,)``."""
+
+    dc: torch.Tensor
+    df: torch.Tensor
+    tc: torch.Tensor
+    tf: torch.Tensor
+
+
+def residual_step_forward(x: torch.Tensor, steps: Steps) -> EncoderOutput:
+    """Encode and decode, differentiable in the signal and in the steps.
+
+    Parameters
+    ----------
+    x : torch.Tensor [shape=(B, T, F)]
+        Normalised log-mel; the baseline starts at 0, the mean of the training set.
+    steps : Steps
+
+    Returns
+    -------
+    EncoderOutput
+        Spikes ``(B, T, 4F)`` in the order of `STREAMS`; decoded ``(B, T, F)``.
+    """
+    dc, df, tc, tf = steps
+    baseline = torch.zeros_like(x[:, 0])  # (B, F)
+    spikes, decoded = [], []
+    for frame in x.unbind(1):
+        z = (frame - baseline) / dc
+        coarse_on, coarse_off = spike(z - tc, triangle), spike(-z - tc, triangle)
+        baseline = baseline + dc * (coarse_on - coarse_off)
+        z = (frame - baseline) / df
+        fine_on, fine_off = spike(z - tf, triangle), spike(-z - tf, triangle)
+        baseline = baseline + df * (fine_on - fine_off)
+        spikes.append(torch.cat((coarse_on, coarse_off, fine_on, fine_off), dim=-1))  # (B, 4F)
+        decoded.append(baseline)
+    return EncoderOutput(torch.stack(spikes, 1), torch.stack(decoded, 1))  # (B, T, 4F), (B, T, F)
+
+
+def decode_residual(spikes: torch.Tensor, steps: Steps) -> torch.Tensor:
+    """Return the running sum of signed steps, ``(B, T, 4F)`` -> ``(B, T, F)``."""
+    coarse_on, coarse_off, fine_on, fine_off = spikes.chunk(4, dim=-1)
+    return (steps.dc * (coarse_on - coarse_off) + steps.df * (fine_on - fine_off)).cumsum(dim=1)
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """The learned encoder.
+
+    Attributes
+    ----------
+    variant : {"E0", "E1", "E2"}
+        E0: four shared scalars. E1: steps and thresholds per band. E2: E0 with gain and bias on the signal.
+    dc, df, tc, tf : float
+        Values at the start; ``df < dc`` and thresholds above 0.5.
+    """
+
+    name: Literal["residual"] = "residual"
+    variant: Literal["E0", "E1", "E2"] = "E0"
+    dc: float = 0.9
+    df: float = 0.33
+    tc: float = 0.55
+    tf: float = 0.55
+
+    def __post_init__(self) -> None:
+        if not 0 < self.df < self.dc:
+            raise ValueError(f"encoder.df: {self.df} must lie between 0 and dc = {self.dc}")
+        if min(self.tc, self.tf) <= _MIN_THRESHOLD:
+            raise ValueError(f"encoder.tc and encoder.tf must be above {_MIN_THRESHOLD}")
+
+
+def _inverse_softplus(value: float) -> float:
+    return math.log(math.expm1(value))
+
+
+def _layout(n_bands: int) -> dict[str, tuple[int, int]]:
+    return {name: (i * n_bands, (i + 1) * n_bands) for i, name in enumerate(STREAMS)}
+
+
+@register_encoder("residual", ResidualConfig)
+class ResidualEncoder(Encoder):
+    """Learned residual step-forward encoder, variants E0, E1 and E2.
+
+    Parametrised so that every value is allowed: ``dc = softplus(rho)``, ``df = dc sigmoid(kappa)``,
+    ``tau = 0.5 + softplus(.)``, ``gain = exp(log_gain)``.
+    """
+
+    def __init__(self, config: ResidualConfig, n_bands: int):
+        super().__init__()
+        self.config = config
+        self.n_units = 4 * n_bands
+        self.streams = _layout(n_bands)
+        shape = (n_bands,) if config.variant == "E1" else ()
+        ratio = config.df / config.dc
+        self.rho = nn.Parameter(torch.full(shape, _inverse_softplus(config.dc)))
+        self.kappa = nn.Parameter(torch.full(shape, math.log(ratio / (1 - ratio))))
+        self.raw_tc = nn.Parameter(torch.full(shape, _inverse_softplus(config.tc - _MIN_THRESHOLD)))
+        self.raw_tf = nn.Parameter(torch.full(shape, _inverse_softplus(config.tf - _MIN_THRESHOLD)))
+        if config.variant == "E2":
+            self.log_gain = nn.Parameter(torch.zeros(n_bands))
+            self.bias = nn.Parameter(torch.zeros(n_bands))
+
+    def steps(self) -> Steps:
+        """Return the current steps and thresholds."""
+        dc = F.softplus(self.rho)
+        return Steps(
+            dc,
+            dc * torch.sigmoid(self.kappa),
+            _MIN_THRESHOLD + F.softplus(self.raw_tc),
+            _MIN_THRESHOLD + F.softplus(self.raw_tf),
+        )
+
+    def forward(self, x: torch.Tensor, steps: Steps | None = None) -> EncoderOutput:
+        """Encode; `steps` replaces the module's own, for gradients and finite differences in them."""
+        steps = self.steps() if steps is None else steps
+        if self.config.variant != "E2":
+            return residual_step_forward(x, steps)
+        gain = self.log_gain.exp()
+        spikes, decoded = residual_step_forward(gain * x + self.bias, steps)
+        assert decoded is not None
+        return EncoderOutput(spikes, (decoded - self.bias) / gain)
+
+    def describe(self) -> dict[str, float]:
+        """Return steps and thresholds, band means for E1, and the spread of the gains for E2."""
+        named = {name: float(value.detach().mean()) for name, value in self.steps()._asdict().items()}
+        if self.config.variant == "E2":
+            named |= {"gain_mean": float(self.log_gain.detach().exp().mean())}
+            named |= {"gain_sd": float(self.log_gain.detach().exp().std())}
+        return named
+
+
+class FrozenResidual(Encoder):
+    """The residual encoder with fixed steps: no parameters, steps kept as buffers."""
+
+    dc: torch.Tensor
+    df: torch.Tensor
+    tc: torch.Tensor
+    tf: torch.Tensor
+
+    def __init__(self, values: StepValues, n_bands: int):
+        super().__init__()
+        self.n_units = 4 * n_bands
+        self.streams = _layout(n_bands)
+        for name, value in values._asdict().items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
+
+    def steps(self) -> Steps:
+        """Return the fixed steps and thresholds."""
+        return Steps(self.dc, self.df, self.tc, self.tf)
+
+    def forward(self, x: torch.Tensor, steps: Steps | None = None) -> EncoderOutput:
+        """Encode with the fixed steps, or with `steps`."""
+        return residual_step_forward(x, self.steps() if steps is None else steps)
+
+    def describe(self) -> dict[str, float]:
+        """Return steps and thresholds."""
+        return {name: float(value) for name, value in self.steps()._asdict().items()}
+
+
+@dataclass(frozen=True)
+class Sf2InitConfig:
+    """The learned encoder's start, frozen: what the network makes of untuned spikes."""
+
+    name: Literal["sf2-init"] = "sf2-init"
+    dc: float = 0.9
+    df: float = 0.33
+    tc: float = 0.55
+    tf: float = 0.55
+
+
+@register_encoder("sf2-init", Sf2InitConfig)
+class Sf2Init(FrozenResidual):
+    """Residual encoder frozen at the learned encoder's start."""
+
+    def __init__(self, config: Sf2InitConfig, n_bands: int):
+        super().__init__(StepValues(config.dc, config.df, config.tc, config.tf), n_bands)
+
+
+@dataclass(frozen=True)
+class Sf2RecConfig:
+    """The faithful control: steps that minimise reconstruction error plus `rate_cost` times the rate."""
+
+    name: Literal["sf2-rec"] = "sf2-rec"
+    rate_cost: float = 0.0
+
+
+@register_encoder("sf2-rec", Sf2RecConfig)
+class Sf2Rec(FrozenResidual):
+    """Residual encoder fitted to reconstruct the training features, then frozen."""
+
+    def __init__(self, config: Sf2RecConfig, n_bands: int):
+        super().__init__(StepValues(0.84, 0.25, 0.51, 0.51), n_bands)
+        self.config = config
+
+    def fit(self, features: np.ndarray) -> None:
+        """Fit the four values on normalised training features ``(n, T, F)``."""
+        for name, value in fit_steps(features, self.config.rate_cost)._asdict().items():
+            getattr(self, name).fill_(value)

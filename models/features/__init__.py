@@ -1,0 +1,1 @@
+"""Log-mel features, their inverse, their cache and their augmentation."""

@@ -1,0 +1,1 @@
+"""Pure neuron steps and surrogate gradients."""

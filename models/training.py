@@ -1,0 +1,310 @@
+"""The training loop: seeded, resumable to the bit, the epoch chosen on validation."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+
+from models.checkpoint import CONFIG, save_checkpoint, write_atomically
+from models.classifier import SpikingClassifier, count_parameters
+from models.config import Recipe
+from models.data.base import AudioDataset
+from models.errors import SpikelensError
+from models.evaluate import Evaluation, evaluate
+from models.features.augment import add_noise, mask, shift
+from models.features.cache import band_statistics, split_features
+from models.features.mel import log_mel
+from models.learning.bptt import StepReport, bptt_step, make_optimiser
+
+RESUME = "resume.safetensors"
+_PACKAGES = ("spikelens", "torch", "numpy", "librosa")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, for a progress bar."""
+
+    epoch: int
+    n_epochs: int
+    batch: int
+    n_batches: int
+    loss: float
+    accuracy: float
+    encoder_rate: float
+    validation_accuracy: float | None
+    seconds_left: float
+
+
+@dataclass
+class RunState:
+    """Everything that changes from epoch to epoch; saved whole after each."""
+
+    model: SpikingClassifier
+    optimiser: torch.optim.AdamW
+    epoch: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_key: tuple[float, float] = (-1.0, -np.inf)
+
+
+@dataclass
+class _EpochSums:
+    loss: float = 0.0
+    correct: int = 0
+    clips: int = 0
+    batches: int = 0
+    encoder_rate: float = 0.0
+    encoder_norm: float = 0.0
+    backbone_norm: float = 0.0
+
+    def add(self, report: StepReport) -> None:
+        self.loss += report.loss_sum
+        self.correct += report.n_correct
+        self.clips += report.n_clips
+        self.batches += 1
+        self.encoder_rate += report.encoder_rate
+        self.encoder_norm += report.encoder_gradient_norm
+        self.backbone_norm += report.backbone_gradient_norm
+
+
+def train(
+    recipe: Recipe,
+    dataset: AudioDataset,
+    folder: Path,
+    *,
+    resume: bool = False,
+    score_test: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Train a model and write its checkpoint into `folder`.
+
+    Every epoch draws its order, augmentation and dropout from a generator seeded by (seed, epoch), so a run
+    killed at any moment continues from its last whole epoch to the same final weights, bit for bit, on the
+    same machine and thread count.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    dataset : AudioDataset
+        Restricted to the recipe's words, if it names any.
+    folder : Path
+        Named like the checkpoint.
+    resume : bool
+        Continue what was begun there.
+    score_test : bool
+        Score the test split, once, with the chosen weights. Leave it off while settings are still chosen.
+    progress : callable, optional
+
+    Returns
+    -------
+    dict
+        The content of ``metrics.json``.
+
+    Raises
+    ------
+    SpikelensError
+        The folder is taken, there is nothing to resume, or recipe or data differ from those of the run.
+    """
+    if recipe.data.words:
+        dataset = dataset.restrict(recipe.data.words)
+    if (folder / CONFIG).exists():
+        raise SpikelensError(f"name: checkpoint {folder.name!r} exists; choose another with --name")
+    if not resume and (folder / RESUME).exists():
+        raise SpikelensError(f"name: {folder.name!r} is unfinished; continue it with --resume")
+    features = {
+        name: split_features(dataset.split(name), recipe.features, dataset.digest)
+        for name in ("train", "validation")
+    }
+    identity = {"recipe": recipe.to_dict(), "data_digest": dataset.digest}
+    state = (
+        _load(folder / RESUME, recipe, len(dataset.labels), identity)
+        if resume
+        else _start(recipe, len(dataset.labels), features["train"])
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    while state.epoch < recipe.train.epochs:
+        row = _run_epoch(state, recipe, dataset, progress)
+        scores = evaluate(state.model, dataset.split("validation"), features["validation"])
+        row |= {"validation_accuracy": scores.accuracy, "validation_loss": scores.cross_entropy}
+        row |= {f"rate_{name}": rate for name, rate in scores.rates.items()}
+        if scores.snr_db is not None:
+            row["snr_db"] = scores.snr_db
+        state.history.append(row | {f"encoder_{k}": v for k, v in state.model.encoder.describe().items()})
+        if (key := (scores.accuracy, -scores.cross_entropy)) > state.best_key:
+            state.best_key = key
+            state.best = {k: v.clone() for k, v in state.model.state_dict().items()}
+            state.best["epoch"] = torch.tensor(state.epoch)
+        _save(folder / RESUME, state, identity)
+    metrics = _finish(state, recipe, dataset, folder, features["validation"], score_test)
+    (folder / RESUME).unlink(missing_ok=True)
+    return metrics
+
+
+def _start(recipe: Recipe, n_classes: int, train_features: np.ndarray) -> RunState:
+    model = SpikingClassifier.from_seed(recipe, n_classes)
+    mean, std = band_statistics(train_features)
+    model.feature_mean.copy_(torch.from_numpy(mean))
+    model.feature_std.copy_(torch.from_numpy(std))
+    model.encoder.fit((train_features - mean) / std)
+    return RunState(model, make_optimiser(model, recipe.train)[0])
+
+
+def _run_epoch(
+    state: RunState, recipe: Recipe, dataset: AudioDataset, progress: Callable[[Progress], None] | None
+) -> dict[str, float]:
+    """Train one epoch and return its row of the history."""
+    split, config = dataset.split("train"), recipe.train
+    model, groups = state.model.train(), make_optimiser(state.model, config)[1]
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + state.epoch)
+    order = torch.randperm(len(split), generator=generator).numpy()
+    n_batches = max(1, len(split) // config.batch_size)  # the short last batch is left out: batch norm
+    sums, began = _EpochSums(), time.monotonic()
+    for batch in range(n_batches):
+        rows = order[batch * config.batch_size : (batch + 1) * config.batch_size]
+        waveforms = torch.from_numpy(split.waveforms[rows].astype(np.float32) / 32768.0)
+        waveforms = shift(waveforms, recipe.augment, recipe.features.sample_rate, generator)
+        waveforms = add_noise(waveforms, dataset.noise, recipe.augment, generator)
+        values = mask(log_mel(waveforms, recipe.features), model.feature_mean, recipe.augment, generator)
+        report = bptt_step(
+            model,
+            state.optimiser,
+            groups,
+            values,
+            torch.from_numpy(split.labels[rows]),
+            config,
+            state.epoch * n_batches + batch,
+            config.epochs * n_batches,
+            generator,
+        )
+        sums.add(report)
+        if not np.isfinite(report.loss_sum):
+            raise SpikelensError(f"training diverged in epoch {state.epoch + 1}; lower train.lr")
+        if progress is not None:
+            done = state.epoch + (batch + 1) / n_batches
+            pace = (time.monotonic() - began) / (batch + 1) * n_batches
+            last = state.history[-1]["validation_accuracy"] if state.history else None
+            progress(
+                Progress(
+                    state.epoch + 1,
+                    config.epochs,
+                    batch + 1,
+                    n_batches,
+                    sums.loss / sums.clips,
+                    sums.correct / sums.clips,
+                    report.encoder_rate,
+                    last,
+                    pace * (config.epochs - done),
+                )
+            )
+    state.epoch += 1
+    return {
+        "epoch": float(state.epoch),
+        "lr": state.optimiser.param_groups[0]["lr"],
+        "train_loss": sums.loss / sums.clips,
+        "train_accuracy": sums.correct / sums.clips,
+        "train_encoder_rate": sums.encoder_rate / sums.batches,
+        "gradient_norm_encoder": sums.encoder_norm / sums.batches,
+        "gradient_norm_backbone": sums.backbone_norm / sums.batches,
+    }
+
+
+def _finish(
+    state: RunState,
+    recipe: Recipe,
+    dataset: AudioDataset,
+    folder: Path,
+    validation_features: np.ndarray,
+    score_test: bool,
+) -> dict[str, Any]:
+    epoch = int(state.best.pop("epoch"))
+    state.model.load_state_dict(state.best)
+    validation = evaluate(state.model, dataset.split("validation"), validation_features)
+    metrics: dict[str, Any] = {
+        "schema": 1,
+        "parameters": count_parameters(state.model),
+        "validation": _interval(validation),
+        "rates": validation.rates,
+        "snr_db": validation.snr_db,
+        "synops": validation.synops,
+        "epoch": epoch,
+        "seed": recipe.seed,
+        "data_digest": dataset.digest,
+    }
+    if score_test:
+        split = dataset.split("test")
+        metrics["test"] = _interval(
+            evaluate(state.model, split, split_features(split, recipe.features, dataset.digest))
+        )
+    data = {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "synthetic": dataset.synthetic,
+        "speakers_known": dataset.speakers_known,
+        "clips": {name: len(split) for name, split in dataset.splits.items()},
+    }
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    save_checkpoint(folder, state.model, recipe, dataset.labels, data, metrics, state.history, versions)
+    return metrics
+
+
+def _interval(scores: Evaluation) -> dict[str, Any]:
+    return {
+        "accuracy": scores.accuracy,
+        "low": scores.accuracy_low,
+        "high": scores.accuracy_high,
+        "n": scores.n,
+        "interval_unit": scores.interval_unit,
+    }
+
+
+def _save(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
+    """Write the run's state as one file: two files could be torn apart by a kill between them."""
+    tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
+    tensors |= {f"best/{k}": v for k, v in state.best.items()}
+    for index, slots in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{index}/{key}": value for key, value in slots.items()}
+    facts = {"identity": identity, "epoch": state.epoch, "history": state.history, "best_key": state.best_key}
+    content = save_tensors(
+        {k: v.contiguous() for k, v in tensors.items()}, metadata={"run": json.dumps(facts)}
+    )
+    write_atomically(path, content)
+
+
+def _load(path: Path, recipe: Recipe, n_classes: int, identity: Mapping[str, Any]) -> RunState:
+    if not path.exists():
+        raise SpikelensError(f"--resume: there is no unfinished run {path.parent.name!r}")
+    try:
+        with safe_open(str(path), framework="pt") as stored:
+            facts = json.loads(stored.metadata()["run"])
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise SpikelensError(f"--resume: {path.parent.name}/{path.name} cannot be read: {error}") from None
+    for part in identity:
+        if facts["identity"].get(part) != identity[part]:
+            raise SpikelensError(
+                f"--resume: the {part.replace('_', ' ')} differs from that of the unfinished run"
+            )
+    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
+    for key, value in tensors.items():
+        head, _, tail = key.partition("/")
+        parts[head][tail] = value
+    model = SpikingClassifier.from_seed(recipe, n_classes)
+    model.load_state_dict(parts["model"])
+    optimiser = make_optimiser(model, recipe.train)[0]
+    slots: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in parts["optimiser"].items():
+        index, _, slot = key.partition("/")
+        slots.setdefault(int(index), {})[slot] = value
+    optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
+    best_key = (float(facts["best_key"][0]), float(facts["best_key"][1]))
+    return RunState(model, optimiser, facts["epoch"], facts["history"], parts["best"], best_key)
