@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .DELETE_ON_ERROR:
 
 $(VENV)/.app: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Spikelens needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 4))' || { echo "Spikelens needs Python 3.11.4 or newer; set PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -e .
 	@touch $@

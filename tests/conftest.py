@@ -74,3 +74,18 @@ def gsc8_path() -> Path:
     if not (path / "testing_list.txt").exists():
         pytest.skip("the GSC-8 recordings are not on this machine (set SPIKELENS_GSC8)")
     return path
+
+
+def write_speech_commands(dataset: AudioDataset, folder: Path) -> Path:
+    """Write a data set as a Speech Commands folder of wav files with list files."""
+    import soundfile
+
+    lists = {"validation": "validation_list.txt", "test": "testing_list.txt"}
+    for split in dataset.splits.values():
+        for clip, wave in zip(split.clip_ids, split.waveforms, strict=True):
+            path = folder / f"{clip}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, wave, 16_000, subtype="PCM_16")
+        if split.name in lists:
+            (folder / lists[split.name]).write_text("".join(f"{clip}.wav\n" for clip in split.clip_ids))
+    return folder

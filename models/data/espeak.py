@@ -38,6 +38,7 @@ ACCENTS = (  # "en" is British: the library does not find that voice under the n
 
 # speak_lib.h
 _SYNCHRONOUS, _DONT_EXIT, _UTF8 = 2, 0x8000, 1
+_BUFFER_MS = 4000  # a whole word: echoes of some voices are cut where a buffer ends
 _RATE, _PITCH = 1, 3
 _FIXED_PARAMETERS = {2: 100, 4: 50, 5: 0, 6: 0, 7: 0}  # volume, pitch range, punctuation, capitals, word gap
 
@@ -141,7 +142,7 @@ class _Synthesiser:
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
         os.chdir(Path(espeakng_loader.get_data_path()).parent)  # it fails on a path of 160 characters
-        if library.espeak_Initialize(_SYNCHRONOUS, 0, b".", _DONT_EXIT) != RATE_HZ:
+        if library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, b".", _DONT_EXIT) != RATE_HZ:
             raise OSError("its voice data cannot be read")
         library.espeak_ng_SetRandSeed(ctypes.c_long(0))  # breath noise; seeded from the clock otherwise
         library.espeak_Synth.argtypes = (

@@ -38,7 +38,7 @@ SNR_DB = (5.0, 30.0)
 LEVEL_DB = (-35.0, -20.0)  # of the word, over its own extent, relative to full scale
 
 _NAME = "spoken35"
-_VERSION = 1  # raise it with any change, here or in espeak.py, that alters a sample
+_VERSION = 2  # raise it with any change, here or in espeak.py, that alters a sample
 _AT_ONCE = 1050  # clips for one run of the library
 _LARGEST_PEAK = 0.6
 _OF_UTTERANCE, _OF_SCENE = ("voice", "accent", "pitch", "rate"), ("noise", "snr_db")  # nuisance labels
@@ -215,18 +215,32 @@ def _generate(clips_per_word: int, seed: int, progress: Progress) -> dict[str, S
 
 def _plan(clips_per_word: int, seed: int) -> dict[str, list[_Clip]]:
     """Return every clip of every split; within a split, voices take turns."""
-    everyone = np.random.default_rng(seed).permutation(voices()).tolist()
+    speakers = _split_voices(voices(), np.random.default_rng(seed))
     plans: dict[str, list[_Clip]] = {}
     first = 0
-    for name, count, n_voices in zip(SPLITS, _shares(clips_per_word), _shares(len(everyone)), strict=True):
-        speakers, everyone = everyone[:n_voices], everyone[n_voices:]
+    for name, count in zip(SPLITS, _shares(clips_per_word), strict=True):
+        mine = speakers[name]
         plans[name] = [
-            _draw_clip(label, first + i, speakers[(label * count + i) % n_voices], seed)
+            _draw_clip(label, first + i, mine[(label * count + i) % len(mine)], seed)
             for label in range(len(WORDS))
             for i in range(count)
         ]
         first += count
     return plans
+
+
+def _split_voices(names: Sequence[str], rng: np.random.Generator) -> dict[str, list[str]]:
+    """Deal the voices out; variants of one voice (klatt, klatt2, ...) stay together."""
+    families: dict[str, list[str]] = {}
+    for name in names:
+        stem = name.rstrip("0123456789")
+        families.setdefault(stem if len(stem) > 1 else name, []).append(name)  # m1 and m2 are two people
+    shares = dict(zip(SPLITS, _shares(len(names)), strict=True))
+    dealt: dict[str, list[str]] = {name: [] for name in SPLITS}
+    for family in rng.permutation(sorted(families)):
+        emptiest = max(SPLITS, key=lambda name: 1 - len(dealt[name]) / shares[name])
+        dealt[emptiest] += families[family]
+    return dealt
 
 
 def _shares(total: int) -> tuple[int, int, int]:

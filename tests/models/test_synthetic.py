@@ -75,6 +75,16 @@ def test_clip_names_are_unique_and_no_voice_is_in_two_splits(small):
     assert set.union(*heard) <= set(voices())
 
 
+def test_variants_of_one_voice_stay_in_one_split():
+    for seed in range(5):
+        dealt = synthetic._split_voices(voices(), np.random.default_rng(seed))
+        homes = {voice: name for name, mine in dealt.items() for voice in mine}
+        for family in ("klatt", "robosoft", "iven", "steph"):
+            assert len({home for voice, home in homes.items() if voice.startswith(family)}) == 1
+        assert len({homes[f"m{i}"] for i in range(1, 9)}) > 1  # m1 to m8 are eight people
+        assert min(map(len, dealt.values())) >= 8
+
+
 def test_the_full_plan_shares_out_clips_and_voices():
     plan = synthetic._plan(300, 0)
     assert [len(plan[name]) for name in SPLITS] == [35 * 210, 35 * 30, 35 * 60]
