@@ -121,7 +121,7 @@ class SplitRecordings:
 
 
 class Recordings:
-    """Activity of one system on the splits of one data set, opened from a folder.
+    """Activity of one system on the splits of one data set, opened from a folder or one a split.
 
     Attributes
     ----------
@@ -140,14 +140,9 @@ class Recordings:
         What the writer knew besides: recipe, seed, digests, predictions are in ``readout``.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *more: Path):
         self.root = root
-        try:
-            meta = json.loads((root / "meta.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SpikelensError(f"recordings: {root.name} cannot be read: {error}") from None
-        if meta.get("schema") != SCHEMA:
-            raise SpikelensError(f"recordings: {root.name} has schema {meta.get('schema')!r}, not {SCHEMA}")
+        meta = _read_meta(root)
         self.name: str = meta["name"]
         self.source: str = meta["source"]
         self.digest: str = meta["digest"]
@@ -162,9 +157,12 @@ class Recordings:
             )
             for p in meta["points"]
         }
-        self.splits: dict[str, SplitRecordings] = {
-            s["name"]: SplitRecordings(root, s, self.points) for s in meta["splits"]
-        }
+        self.splits: dict[str, SplitRecordings] = {}
+        for folder in (root, *more):
+            part = _read_meta(folder)
+            if part["digest"] != self.digest:
+                raise SpikelensError(f"recordings: {folder.name} and {root.name} are not of one system")
+            self.splits |= {s["name"]: SplitRecordings(folder, s, self.points) for s in part["splits"]}
 
     def split(self, name: str) -> SplitRecordings:
         """Return the split called `name`; SpikelensError names the recorded ones otherwise."""
@@ -192,6 +190,16 @@ class Recordings:
             config=config,
             command=command,
         )
+
+
+def _read_meta(root: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((root / "meta.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpikelensError(f"recordings: {root.name} cannot be read: {error}") from None
+    if meta.get("schema") != SCHEMA:
+        raise SpikelensError(f"recordings: {root.name} has schema {meta.get('schema')!r}, not {SCHEMA}")
+    return meta
 
 
 class RecordingWriter:

@@ -10,13 +10,18 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict, PlainSerializer, PlainValidator, TypeAdapter
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, TypeAdapter
+
+
+def _to_array(value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype == object else array  # null stands for not-a-number
+
 
 Array = Annotated[
-    np.ndarray,
-    PlainValidator(lambda value: np.asarray(value)),
-    PlainSerializer(lambda value: np.asarray(value).tolist()),
+    np.ndarray, PlainValidator(_to_array), PlainSerializer(lambda value: np.asarray(value).tolist())
 ]
+Number = Annotated[float, BeforeValidator(lambda value: np.nan if value is None else value)]
 
 _PACKAGES = ("spikelens", "torch", "numpy", "scikit-learn", "librosa", "umap-learn")
 
@@ -30,7 +35,7 @@ def package_versions() -> dict[str, str]:
 class Estimate:
     """A number with its 95 % interval and the number of clips behind it; bounds are None if not estimated."""
 
-    value: float
+    value: Number
     low: float | None = None
     high: float | None = None
     n: int | None = None

@@ -1,0 +1,57 @@
+"""The ``spikelens`` command: one line of error, exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from app.commands import analyses, data, training
+from app.commands.output import fail
+from models.errors import SpikelensError
+
+cli = typer.Typer(
+    name="spikelens",
+    help="Train, load and inspect speech-to-spike encoders.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.add_typer(data.group, name="data")
+training.add_to(cli)
+analyses.add_to(cli)
+
+
+@cli.command("app")
+def app_command(
+    data_folder: list[str] = typer.Option([], "--data", help="Folder of recordings to offer; repeatable."),
+    port: int = typer.Option(8501, help="First port to try."),
+) -> None:
+    """Serve the workbench on this machine and print its address."""
+    from app.serve import serve
+
+    serve(port=port, data=tuple(data_folder))
+
+
+def main() -> None:
+    """Run the command line; every mistake of the user ends in one line and exit code 2."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle threads must not spin
+    logging.basicConfig(format="%(message)s", stream=sys.stderr, level=logging.WARNING)
+    try:
+        cli()
+    except SpikelensError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        if os.environ.get("SPIKELENS_DEBUG"):
+            raise
+        fail(f"unexpected {type(error).__name__}: {error} (SPIKELENS_DEBUG=1 shows where)", code=1)
+
+
+if __name__ == "__main__":
+    main()

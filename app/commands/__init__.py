@@ -1,0 +1,1 @@
+"""The subcommands of ``spikelens``, one module a group."""

@@ -1,0 +1,75 @@
+"""How commands speak: tables and progress for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.result import Result
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Print one line on standard error and leave with `code`."""
+    print("spikelens: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object and nothing else."""
+    print(json.dumps(value, allow_nan=False))
+
+
+def print_table(table: pd.DataFrame, title: str = "") -> None:
+    """Print a data frame for reading; long tables in full."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(title=escape(title) or None, title_justify="left")
+    for column in table.columns:
+        numeric = table[column].dtype.kind in "fiu"
+        shown.add_column(escape(str(column)), justify="right" if numeric else "left")
+    for row in table.itertuples(index=False):
+        shown.add_row(*(escape(_cell(value)) for value in row))
+    Console().print(shown)
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:  # not a number: not applicable
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def print_result(result: Result, as_json: bool) -> None:
+    """Print a result as its table with provenance, or as JSON."""
+    if as_json:
+        print(result.to_json())
+        return
+    where = result.provenance
+    notes = [f"{where.subject} on {where.dataset}/{where.split}"]
+    if where.synthetic:
+        notes.append("synthetic speech")
+    notes.append(f"95 % intervals over {where.interval_unit}s")
+    if not where.speakers_known:
+        notes.append("speakers unknown")
+    print_table(result.to_table(), "; ".join(notes))
+    if sentence := getattr(result, "sentence", ""):
+        print(sentence)
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[float, str], None]]:
+    """Give a callback ``(fraction, words)`` that draws a bar on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=1.0)
+        yield lambda fraction, words: bar.update(task, completed=fraction, description=words)
