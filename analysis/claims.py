@@ -126,6 +126,11 @@ def caveats(
             f"{alike.quantity}: {_signed(alike.difference, 'dB')}; the codes differ in kind, and the loss "
             "shows only against the faithful encoder's best decoder"
         )
+    if interval(accuracy.difference)[0] > 0:
+        found.append(
+            "the gain is that of a linear probe on counts in windows: a network trained on the faithful "
+            "encoder's spikes may read the word as well"
+        )
     if (spare := spare_db(reference)) > _WORTH_SAYING_DB:
         found.append(
             "it spends more events than the smallest error takes: with fewer, the faithful encoder gains "
@@ -137,7 +142,8 @@ def caveats(
             found.append(
                 f"equal trainings differ by up to {_SEED_SPREAD:g} points, as much as this difference"
             )
-        if recordings.extra.get("recipe", {}).get("train", {}).get("rate_weight", 0) > 0:
+        recipe = recordings.extra.get("recipe")
+        if recipe and recipe["encoder"]["name"] == "residual" and recipe["train"]["rate_weight"] > 0:
             found.append(
                 "trained with a price on spikes: only a run with train.rate_weight = 0 tells whether the "
                 "task or the price cost the sound"

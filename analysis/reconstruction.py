@@ -209,17 +209,28 @@ def reconstruct(
 def reconstruct_clip(
     recordings: Recordings, split: str, clip: int, point: str, *, lags: int = 5, seed: int = 0
 ) -> np.ndarray:
-    """Return one clip rebuilt, ``(T, F)`` float32 in the unit of the recorded features, ready for audio.
+    """Return one clip rebuilt, ``(T, F)`` float32 in the unit of the features; see `clip_decoder`."""
+    return clip_decoder(recordings, split, point, lags=lags, seed=seed)(clip)
+
+
+def clip_decoder(
+    recordings: Recordings, split: str, point: str, *, lags: int = 5, seed: int = 0
+) -> Callable[[int], np.ndarray]:
+    """Return a function that rebuilds a clip of `split`, ``(T, F)`` float32 in the unit of the features.
 
     `point` ``decoded`` gives the encoder's own decoder and ``features`` the original; any other point is read
-    by the better of its two ridge decoders, which are fitted once and then come from the cache.
+    by the better of its two ridge decoders, which are fitted once and then come from the cache. What is slow
+    is done here; each clip then takes milliseconds.
     """
     held = recordings.split(split)
-    if not 0 <= clip < len(held):
-        raise SpikelensError(f"clip: {clip} is not between 0 and {len(held) - 1}")
-    rows = slice(clip, clip + 1)
+
+    def row(clip: int) -> slice:
+        if not 0 <= clip < len(held):
+            raise SpikelensError(f"clip: {clip} is not between 0 and {len(held) - 1}")
+        return slice(clip, clip + 1)
+
     if point in ("decoded", "features"):
-        return held.load(point, rows)[0]
+        return lambda clip: held.load(point, row(clip))[0]
     templates = train_templates(recordings)
     fitted = [
         ridge_weights(
@@ -232,8 +243,13 @@ def reconstruct_clip(
         )
         for running_sum in (False, True)
     ]
-    estimate = min(fitted, key=lambda decoder: decoder.error).read(held.load(point, rows))[0]
-    return (estimate * templates.std + templates.mean).astype(np.float32)
+    best = min(fitted, key=lambda decoder: decoder.error)
+
+    def rebuild(clip: int) -> np.ndarray:
+        estimate = best.read(held.load(point, row(clip)))[0]
+        return (estimate * templates.std + templates.mean).astype(np.float32)
+
+    return rebuild
 
 
 def default_points(recordings: Recordings) -> list[str]:

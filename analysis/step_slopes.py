@@ -100,9 +100,12 @@ def _note(parameter: str, at: float, surrogate: Slope, true: Slope | None) -> st
     """Say where a slope must be read with care: a threshold at its edge, a surrogate of the wrong sign."""
     notes = []
     if parameter in PARAMETERS[2:] and at - _LOWEST_THRESHOLD <= _AT_EDGE:
-        downhill = (true or surrogate).mean < 0
-        way = "free: descent raises it" if downhill else "blocked: descent would lower it further"
-        notes.append(f"at the lower edge {_LOWEST_THRESHOLD} of the threshold, {way}")
+        way = ""
+        if true is not None:
+            way = (
+                ", free: descent raises it" if true.mean < 0 else ", blocked: descent would lower it further"
+            )
+        notes.append(f"at the lower edge {_LOWEST_THRESHOLD} of the threshold{way}")
     if true is not None and true.mean * surrogate.mean < 0:
         notes.append("the surrogate has the wrong sign")
     return "; ".join(notes)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from analysis.result import Result
 
 
+_PIPED_WIDTH = 200
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
     """Print one line on standard error and leave with `code`."""
     print("spikelens: " + " ".join(message.split()), file=sys.stderr)
@@ -31,13 +34,16 @@ def print_table(table: pd.DataFrame, title: str = "") -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    console = Console()
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH  # a pipe has no width: do not fold cells to 80 columns
     shown = Table(title=escape(title) or None, title_justify="left")
     for column in table.columns:
         numeric = table[column].dtype.kind in "fiu"
         shown.add_column(escape(str(column)), justify="right" if numeric else "left")
     for row in table.itertuples(index=False):
         shown.add_row(*(escape(_cell(value)) for value in row))
-    Console().print(shown)
+    console.print(shown)
 
 
 def _cell(value: object) -> str:
@@ -70,6 +76,7 @@ def progress_bar(text: str) -> Iterator[Callable[[float, str], None]]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(text, total=1.0)
         yield lambda fraction, words: bar.update(task, completed=fraction, description=words)
