@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import claims
 from analysis.claims import NOT_APPLICABLE, VerdictRow
 from analysis.decoders import Progress
-from analysis.probing import probe
+from analysis.probing import fit_probe
 from analysis.reconstruction import (
     FRAME_TEMPLATE,
     OWN,
@@ -249,8 +249,7 @@ def _accuracy_row(ours: np.ndarray, theirs: np.ndarray, groups: np.ndarray, seed
 
 def _correct(recordings: Recordings, split: str, seed: int) -> np.ndarray:
     """Return which clips a linear probe of the encoder gets right, ``(n,)`` of 0.0 and 1.0."""
-    result = probe(recordings, points=["encoder"], split=split, seed=seed)
-    return np.asarray(result.correct[result.find("encoder")], dtype=np.float64)
+    return fit_probe(recordings, "encoder", split=split, seed=seed).correct.astype(np.float64)
 
 
 def _rate_row(ours: Recordings, theirs: Recordings, split: str) -> VerdictRow:

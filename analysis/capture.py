@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import hashlib
 import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,7 +40,7 @@ def capture(
         Restricted here to the checkpoint's words.
     splits : sequence of str
     twin : bool
-        Record the untrained twin instead, without features and decoded signal: those of the trained one serve.
+        Record the untrained twin instead, without features and decoded signal: the trained one has them.
     progress : callable, optional
         Called with a fraction in [0, 1] and a few words.
 
@@ -97,8 +95,6 @@ def _record(
     for name in splits:
         split = dataset.split(name)
         log_mel = split_features(split, config, dataset.digest)
-        needed = sum((p.units + 7) // 8 if p.spiking else 4 * p.units for p in points)
-        _check_room(folder, needed * log_mel.shape[1] * len(split))
         writer = RecordingWriter(
             folder / name,
             name=checkpoint.name,
@@ -138,15 +134,6 @@ def _record(
                 done += rows.stop - rows.start
                 if progress is not None:
                     progress(done / total, f"recording {name}: {rows.stop} of {len(split)} clips")
-
-
-def _check_room(folder: Path, n_bytes: int) -> None:
-    """Raise OSError before a memory-mapped file outgrows the disk, which would end the process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < n_bytes + 64 * 2**20:
-        message = f"{n_bytes >> 20} MiB needed, {free >> 20} MiB free; set SPIKELENS_CACHE to a larger disk"
-        raise OSError(errno.ENOSPC, message)
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import shutil
 import tokenize
 import zipfile
 import zlib
@@ -279,8 +278,6 @@ def _write(folder: Path, name: str, digest: str, arrays: Mapping[str, np.ndarray
     sources |= {key: arrays[key] for key in ("features", "decoded") if key in arrays}
     sources |= {match[1]: values for key, values in arrays.items() if (match := _LAYER.fullmatch(key))}
     points = [Point(key, values.shape[2], values.dtype.kind != "f") for key, values in sources.items()]
-    frame_bytes = sum(-(-p.units // 8) if p.spiking else 4 * p.units for p in points)
-    _check_room(folder, frame_bytes * len(labels) * arrays["spikes"].shape[1])
     speakers = None if "speaker" not in arrays else arrays["speaker"].astype(str)
     writer = RecordingWriter(
         folder,
@@ -308,10 +305,3 @@ def _write(folder: Path, name: str, digest: str, arrays: Mapping[str, np.ndarray
                 for start in range(0, len(clips), _BLOCK):
                     rows = slice(start, min(start + _BLOCK, len(clips)))
                     writer.write(split, key, rows, values[clips[rows]])
-
-
-def _check_room(folder: Path, n_bytes: int) -> None:
-    """Raise OSError before a memory-mapped file outgrows the disk, which would end the process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(folder.parent).free) < n_bytes + 64 * 2**20:
-        raise OSError(f"{n_bytes >> 20} MiB needed, {free >> 20} MiB free")

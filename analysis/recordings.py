@@ -7,6 +7,7 @@ the same thing wherever the spikes were made.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from analysis.result import Provenance
 from models.errors import SpikelensError
 
 SCHEMA = 1
+_SPARE_BYTES = 64 * 2**20
 Rows = slice | np.ndarray
 
 
@@ -268,7 +270,18 @@ class RecordingWriter:
         n_steps: int,
         nuisance: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        """Open a split; its activity then comes through `write`."""
+        """Open a split; its activity then comes through `write`.
+
+        Raises
+        ------
+        OSError
+            No room: a memory-mapped file that outgrows the disk would end the process.
+        """
+        frame_bytes = sum(-(-p.units // 8) if p.spiking else 4 * p.units for p in self._points.values())
+        n_bytes = frame_bytes * n_steps * len(labels)
+        if (free := shutil.disk_usage(self._temporary).free) < n_bytes + _SPARE_BYTES:
+            sizes = f"{n_bytes >> 20} MiB needed, {free >> 20} MiB free"
+            raise OSError(errno.ENOSPC, f"{sizes}; set SPIKELENS_CACHE to a larger disk")
         (self._temporary / name).mkdir()
         self._meta["splits"].append(
             {
@@ -281,12 +294,11 @@ class RecordingWriter:
             }
         )
         for point in self._points.values():
-            stored_units = -(-point.units // 8) if point.spiking else point.units
             np.lib.format.open_memmap(
                 self._file(name, point),
                 mode="w+",
                 dtype=np.uint8 if point.spiking else np.float32,
-                shape=(len(labels), n_steps, stored_units),
+                shape=(len(labels), n_steps, -(-point.units // 8) if point.spiking else point.units),
             )
 
     def write(self, split: str, point: str, rows: slice, values: np.ndarray) -> None:

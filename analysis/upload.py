@@ -48,8 +48,6 @@ def raster_of_sound(
             data_digest=clip_hash(np.rint(samples * 32768.0)),
             checkpoint_digest=checkpoint.digest,
             seed=checkpoint.recipe.seed,
-            speakers_known=False,
-            interval_unit="clip",
             config=dict(like.provenance.config) | {"clip": name},
         ),
         clip=0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from analysis.subjects import how_to_get
@@ -13,10 +15,8 @@ from models.errors import SpikelensError
 def draw() -> None:
     """Draw every selector; a problem is told here in one line and again by the page that meets it."""
     with st.sidebar, widgets.errors():
-        names = session.subjects()
-        _subject_selectors(list(names), names)
-        chosen = session.selection()
-        _data_selector(chosen.checkpoint)
+        _subject_selectors(session.subjects())
+        _data_selector(session.selection().checkpoint)
         session.keep_within(SPLIT, SPLITS)
         st.selectbox("Split", SPLITS, key=SPLIT, bind="query-params")
         if session.selection().split == "test":
@@ -24,15 +24,16 @@ def draw() -> None:
         _clip_selector()
 
 
-def _subject_selectors(names: list[str], kinds: dict[str, str]) -> None:
-    def label(name: str) -> str:
-        return name if kinds.get(name) != "recordings" else f"{name} (imported)"
-
+def _subject_selectors(kinds: Mapping[str, str]) -> None:
+    names = list(kinds)
     session.keep_within(CHECKPOINT, names)
-    st.selectbox("Checkpoint", names, key=CHECKPOINT, format_func=label, bind="query-params")
-    others = [NO_COMPARISON, *(name for name in names if name != session.selection().checkpoint)]
+    st.selectbox("Checkpoint", names, key=CHECKPOINT, bind="query-params")  # a link holds what is shown
+    chosen = session.selection().checkpoint
+    if kinds[chosen] == "recordings":
+        st.caption("Imported recordings: activity without the model and the sound.")
+    others = [NO_COMPARISON, *(name for name in names if name != chosen)]
     session.keep_within(COMPARE, others)
-    st.selectbox("Compare with", others, key=COMPARE, format_func=label, bind="query-params")
+    st.selectbox("Compare with", others, key=COMPARE, bind="query-params")
 
 
 def _data_selector(checkpoint: str) -> None:
@@ -55,9 +56,7 @@ def _clip_selector() -> None:
         widgets.error_box(str(error))
         return
     session.keep_within(CLIP, range(len(clips)))
-    st.number_input(
-        f"Clip (0 to {len(clips) - 1})", 0, len(clips) - 1, step=1, key=CLIP, bind="query-params"
-    )
+    st.number_input(f"Clip (0 to {len(clips) - 1})", 0, len(clips) - 1, step=1, key=CLIP, bind="query-params")
     back, forward = st.columns(2)
     for column, words, by in ((back, "Previous", -1), (forward, "Next", 1)):
         column.button(

@@ -184,5 +184,5 @@ def source_line(where: Provenance, table: pd.DataFrame | None = None) -> str:
         words.append(f"training seed {where.seed}")
     for name, digest in (("checkpoint", where.checkpoint_digest), ("data", where.data_digest)):
         if digest:
-            words.append(f"{name} `{digest[:12]}`")
+            words.append(f"{name} `{digest.rpartition('-')[2][:12]}`")
     return " · ".join(words)

@@ -1,10 +1,12 @@
 """What is shipped is what it says: checkpoints load, cards and figures agree, GSC-8 scores come out again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from analysis.shipped import kept_verdict
 from models.checkpoint import list_checkpoints, load_checkpoint
 from models.data import open_dataset
 from models.evaluate import evaluate
@@ -48,6 +50,21 @@ def test_it_loads_and_its_card_tells_its_figures(name):
     assert chosen["validation_accuracy"] == pytest.approx(metrics["validation"]["accuracy"])
     assert chosen["validation_accuracy"] == max(row["validation_accuracy"] for row in checkpoint.history)
     assert not list((SHIPPED / name).glob("resume*"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_verdict_travels_with_it_and_belongs_to_these_weights(name):
+    info = next(info for info in list_checkpoints() if info.name == name)
+    verdict = kept_verdict(info, "validation")
+    assert verdict is not None and verdict.provenance.data_digest == info.data["digest"]
+    assert kept_verdict(info, "test") is None
+    assert kept_verdict(replace(info, digest="other"), "validation") is None
+    if info.recipe.encoder.name == "direct":
+        assert verdict.sentence.startswith("Not applicable") and verdict.x is None
+    else:
+        assert verdict.refuted_by and verdict.x.low < verdict.x.value < verdict.x.high
+        own = next(row for row in verdict.rows if row.quantity.startswith("SNR, own"))
+        assert own.subject.value == pytest.approx(info.metrics["snr_db"], abs=0.05)
 
 
 @pytest.mark.gsc8

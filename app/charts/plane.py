@@ -26,20 +26,19 @@ def plane(verdicts: Sequence[VerdictResult]) -> go.Figure:
     Parameters
     ----------
     verdicts : sequence of VerdictResult
-        Those without coordinates are left out.
+        Those without coordinates are left out. The templates drawn are those of the first one's data.
     """
     placed = [v for v in verdicts if v.x is not None and v.y is not None]
     figure = go.Figure()
     for i, verdict in enumerate(placed):
         _add_encoder(figure, verdict, PALETTE[i % len(PALETTE)])
     figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    by_data = {v.provenance.dataset: v for v in reversed(placed)}
-    for data, verdict in by_data.items():
-        _add_templates(figure, verdict, f"{text(data)}: " if len(by_data) > 1 else "")
+    reach = 1.15 * max([_LEAST_REACH, *(abs(end) for v in placed for end in _ends(v.y))])
+    if placed:
+        _add_templates(figure, placed[0], reach)
     for corner, place in _CORNERS.items():
         words = {"text": f"<b>{corner}</b>", "showarrow": False, "font": {"color": GREY}}
         figure.add_annotation(xref="paper", yref="paper", bgcolor="white", **words, **place)
-    reach = 1.15 * max([_LEAST_REACH, *(abs(end) for v in placed for end in _ends(v.y))])
     figure.update_xaxes(title="sound kept: SNR of the decoded log-mel (dB)", zeroline=False)
     figure.update_yaxes(
         title="word gained: probe accuracy less that of<br>SF2-rec at the same rate (points)",
@@ -49,24 +48,18 @@ def plane(verdicts: Sequence[VerdictResult]) -> go.Figure:
     return framed(figure, height=520, key="plane")
 
 
-def _add_templates(figure: go.Figure, verdict: VerdictResult, whose: str) -> None:
+def _add_templates(figure: go.Figure, verdict: VerdictResult, reach: float) -> None:
     """Mark what the average clip, and the average clip of the true word, give without any spike."""
-    words = []
     for name, dash in ((FRAME_TEMPLATE, "dot"), (WORD_TEMPLATE, "dash")):
-        if name in verdict.lines:
-            figure.add_vline(x=verdict.lines[name], line={"color": GREY, "width": 1, "dash": dash})
-            words.append(f"{name} {verdict.lines[name]:.1f} dB")
-    if words:
-        right = max(verdict.lines[name] for name in (FRAME_TEMPLATE, WORD_TEMPLATE) if name in verdict.lines)
-        figure.add_annotation(
-            x=right,
-            y=0,
-            text=whose + ", ".join(words),
-            textangle=-90,
-            xanchor="left",
-            showarrow=False,
-            font={"color": GREY, "size": 12},
-        )
+        if (value := verdict.lines.get(name)) is not None:
+            figure.add_scatter(
+                x=[value, value],
+                y=[-reach, reach],
+                mode="lines",
+                line={"color": GREY, "width": 1.5, "dash": dash},
+                name=f"{name} of {text(verdict.provenance.dataset)}: {value:.1f} dB",
+                hoverinfo="name",
+            )
 
 
 def _add_encoder(figure: go.Figure, verdict: VerdictResult, colour: str) -> None:

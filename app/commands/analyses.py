@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from app.commands.output import print_json, print_result, progress_bar
+
+if TYPE_CHECKING:
+    from analysis.result import Result
 
 _NAME = typer.Argument(help="A checkpoint, or imported recordings.")
 _DATA = typer.Option(None, "--data", help="Name or folder of a data set; the checkpoint's own by default.")
@@ -31,13 +34,14 @@ def add_to(cli: typer.Typer) -> None:
     cli.command("verdict")(verdict_command)
 
 
-def _run(analysis: str, name: str, data: str | None, split: str, as_json: bool, **settings: Any) -> None:
+def _run(analysis: str, name: str, data: str | None, split: str, as_json: bool, **settings: Any) -> Result:
     from analysis.catalogue import run
     from analysis.subjects import open_subject
 
     with progress_bar(analysis) as progress:
         result = run(analysis, open_subject(name, data), split=split, progress=progress, **settings)
     print_result(result, as_json)
+    return result
 
 
 def capture_command(
@@ -202,7 +206,14 @@ def verdict_command(
     data: str | None = _DATA,
     split: str = _SPLIT,
     seed: int = _SEED,
+    keep: bool = typer.Option(False, "--keep", help="Keep it beside the checkpoint, to ship with it."),
     as_json: bool = _JSON,
 ) -> None:
     """Say whether the encoder is faithful, task-aligned, or not shown to be either, and on what evidence."""
-    _run("verdict", name, data, split, as_json, seed=seed)
+    result = _run("verdict", name, data, split, as_json, seed=seed)
+    if keep:
+        from analysis.alignment import VerdictResult
+        from analysis.shipped import keep_verdict
+
+        assert isinstance(result, VerdictResult)
+        keep_verdict(result)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.alignment import VerdictResult
+from analysis.shipped import kept_verdict
 from analysis.subjects import how_to_get
 from app import session, widgets
 from app.charts.plane import plane, plane_alt
@@ -23,7 +24,8 @@ def main() -> None:
             with widgets.errors(), widgets.progress_bar(f"measuring {name}") as progress:
                 opened = session.subject(name, missing[name])
                 known[name] = session.measure("verdict", opened, chosen.split, progress, seed=SEED)
-    _plane([known[name] for name in session.subjects() if name in known])
+    order = sorted(session.subjects(), key=lambda name: name != chosen.checkpoint)
+    _plane([known[name] for name in order if name in known])
     for name in (chosen.checkpoint, chosen.compare):
         if name in known:
             _verdict(known[name])
@@ -31,7 +33,11 @@ def main() -> None:
 
 
 def _verdicts(chosen: session.Selection) -> tuple[dict[str, VerdictResult], dict[str, str | None]]:
-    """Return the verdicts that are known, and the data set of each subject whose verdict is not."""
+    """Return the verdicts that are known, and the data set of each subject whose verdict is not.
+
+    Where none has been computed here, the one that came with the checkpoint serves.
+    """
+    infos = session.checkpoints()
     known: dict[str, VerdictResult] = {}
     missing: dict[str, str | None] = {}
     for name in session.subjects():
@@ -43,6 +49,8 @@ def _verdicts(chosen: session.Selection) -> tuple[dict[str, VerdictResult], dict
             if name in (chosen.checkpoint, chosen.compare):
                 widgets.error_box(str(error))
             continue
+        if found is None and name in infos:
+            found = kept_verdict(infos[name], chosen.split)
         if found is None:
             missing[name] = data
         else:

@@ -72,9 +72,10 @@ def _clip(
     figure = raster_figure(results, sound, first_frame_ms=first_frame_ms, window_ms=window, key=key)
     widgets.draw(figure, raster_alt(results), key)
     total = f"{spike_count(results):,}".replace(",", " ")
+    note = " Evidence: softmax of the readout's mean up to each frame."
     st.caption(
-        f"{total} of {total} spikes drawn. Drag to zoom all panels together, double-click to go back. "
-        "Evidence: softmax of the readout's mean up to each frame."
+        f"{total} of {total} spikes drawn. Drag to zoom all panels together, double-click to go back."
+        + (note if first.probabilities is not None else "")
     )
     for result in results:
         widgets.numbers(result, f"{key}-{result.provenance.subject}")

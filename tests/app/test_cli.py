@@ -6,12 +6,14 @@ import sys
 
 import pytest
 
+from analysis.shipped import kept_verdict
 from app.cli import main
+from models.checkpoint import list_checkpoints
 from models.config import Recipe
 from models.data.base import AudioDataset
 from models.paths import user_checkpoints
 from models.training import train
-from tests.conftest import write_speech_commands
+from tests.conftest import make_tones, write_speech_commands
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +135,19 @@ def test_every_analysis_prints_one_json_object_and_its_own_command(
     assert where["command"].startswith(f"spikelens {analysis} {checkpoint} ")
     code, out, _ = spikelens(analysis, checkpoint, "--data", recordings_folder, *options)
     assert code == 0 and checkpoint in out
+
+
+def test_a_verdict_is_kept_only_beside_the_checkpoint_and_data_it_is_of(
+    spikelens, checkpoint, recordings_folder, tones, tmp_path
+):
+    code, _, err = spikelens("verdict", checkpoint, "--data", recordings_folder, "--keep")
+    assert code == 0, err
+    info = next(info for info in list_checkpoints() if info.name == checkpoint)
+    assert kept_verdict(info, "validation").provenance.subject == checkpoint
+    other = make_tones({"train": 24, "validation": 12, "test": 12}, seed=1)
+    elsewhere = write_speech_commands(other, tmp_path / "other-tones")
+    code, _, err = spikelens("verdict", checkpoint, "--data", elsewhere, "--keep")
+    assert code == 2 and "trained on" in err
 
 
 def test_raster_is_drawn_to_a_file(spikelens, checkpoint, recordings_folder, tmp_path):

@@ -1,7 +1,13 @@
 """The frame: what the sidebar offers, remembers and refuses."""
 
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from analysis.importing import import_recordings
+from analysis.planted import planted_noise
 from app import session
-from tests.app.conftest import FROZEN, LEARNED, clean
+from tests.analysis.smooth import smooth_material
+from tests.app.conftest import APP, FROZEN, LEARNED, clean
 
 
 def labels(page):
@@ -30,6 +36,17 @@ def test_another_checkpoint_is_never_compared_with_itself(workbench):
     page.sidebar.selectbox(key="checkpoint").select(FROZEN).run()
     assert page.sidebar.selectbox(key="compare").value == session.NO_COMPARISON
     clean(page)
+
+
+def test_a_link_names_checkpoint_split_and_clip(workbench, tmp_path):
+    np.savez(tmp_path / "planted.npz", **planted_noise(smooth_material(n=60)))
+    import_recordings(tmp_path / "planted.npz", "planted")
+    page = AppTest.from_file(APP / "Home.py", default_timeout=60)
+    page.query_params.update(checkpoint="planted", split="test", clip="3")
+    page.run()
+    chosen = {key: clean(page).session_state[key] for key in ("checkpoint", "split", "clip")}
+    assert chosen == {"checkpoint": "planted", "split": "test", "clip": 3}
+    assert any("Imported recordings" in caption.value for caption in page.sidebar.caption)
 
 
 def test_the_test_split_comes_with_a_warning(workbench):

@@ -22,7 +22,7 @@ PAGE = "pages/overview.py"
 def points(page) -> dict[str, tuple[float, float]]:
     """Return each encoder's place in the plane by name."""
     figure = json.loads(page.get("plotly_chart")[0].proto.spec)
-    named = [trace for trace in figure["data"] if "(" in trace.get("name", "")]
+    named = [trace for trace in figure["data"] if " (" in trace.get("name", "")]
     return {trace["name"].split(" (")[0]: (trace["x"][0], trace["y"][0]) for trace in named}
 
 
@@ -100,12 +100,13 @@ def verdict_at(x: float | None, y: float | None, **changes) -> VerdictResult:
 
 def test_a_point_carries_both_intervals_and_is_tied_to_its_faithful_encoder():
     figure = plane([verdict_at(15.0, 2.0)])
-    tie, point = figure.data
+    tie, point, frame, word = figure.data
     assert (point.x[0], point.y[0]) == (15.0, 2.0)
     assert (point.error_x.array[0], point.error_x.arrayminus[0]) == (2.0, 1.0)
     assert (point.error_y.array[0], point.error_y.arrayminus[0]) == (4.0, 3.0)
     assert tie.x[0] == 18.0 and tie.y[0] == 0.0
-    assert {shape.x0 for shape in figure.layout.shapes} >= {0.1, 0.8}
+    assert (frame.x[0], word.x[0]) == (0.1, 0.8)
+    assert "tones" in frame.name and "0.8 dB" in word.name
     assert figure.layout.yaxis.range[0] == -figure.layout.yaxis.range[1]
     assert "synthetic speech" in point.name and "<b>net" not in point.name
     assert "15" in plane_alt([verdict_at(15.0, 2.0)])
