@@ -21,8 +21,9 @@ from analysis.raster import raster as make_raster
 from analysis.recordings import Recordings
 from analysis.result import Result
 from analysis.subjects import Progress, Subject, open_subject
-from models.checkpoint import CheckpointInfo, list_checkpoints
-from models.data import available_datasets
+from models.checkpoint import CheckpointInfo, list_checkpoints, load_checkpoint
+from models.data import available_datasets, open_dataset
+from models.data.base import AudioDataset
 from models.errors import SpikelensError
 from models.paths import checkpoint_roots, user_data_dir
 
@@ -168,7 +169,8 @@ def recordings(opened: Subject, split: str, progress: Progress | None = None) ->
 def digest(name: str, data: str | None) -> str:
     """Return `Subject.digest` without keeping the subject open."""
     info = checkpoints().get(name)
-    return _subject_digest(name, data, info.digest if info else _imported_digest(name))
+    with _loading:
+        return _subject_digest(name, data, info.digest if info else _imported_digest(name))
 
 
 def stored(analysis: str, digest: str, split: str, **settings: Any) -> Result | None:
@@ -297,12 +299,25 @@ def _listing(*where: str) -> _Listing:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _open_subject(name: str, data: str | None, digest: str) -> Subject:
-    return open_subject(name, data)
+    return _make_subject(name, data)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _subject_digest(name: str, data: str | None, digest: str) -> str:
-    return open_subject(name, data).digest
+    return _make_subject(name, data).digest
+
+
+def _make_subject(name: str, data: str | None) -> Subject:
+    """Open a subject as `open_subject` does, sharing what is read of a data set."""
+    if data is None:
+        return open_subject(name)
+    checkpoint = load_checkpoint(name)
+    return Subject(name, checkpoint, _dataset(data, checkpoint.labels, _where()))
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _dataset(name: str, words: tuple[str, ...], where: tuple[str, ...]) -> AudioDataset:
+    return open_dataset(name).restrict(words)
 
 
 @st.cache_resource(show_spinner=False)

@@ -100,9 +100,7 @@ def measured(
     return found
 
 
-def show(
-    figure: go.Figure, result: Result, alt: str, key: str, *, on_select: bool = False
-) -> dict[str, tuple[float, float]] | None:
+def show(figure: go.Figure, result: Result, alt: str, key: str) -> None:
     """Draw a chart with everything that belongs to it: description, numbers, downloads, source and command.
 
     Parameters
@@ -114,23 +112,14 @@ def show(
         The chart in words, for who cannot see it.
     key : str
         Unique on the page; zoom survives while it stays the same.
-    on_select : bool
-        Let the reader draw a box.
-
-    Returns
-    -------
-    dict of str to (float, float) or None
-        ``x`` and ``y`` range of the box, if one was drawn.
     """
-    event = draw(figure, alt, key, on_select=on_select)
+    draw(figure, alt, key)
     numbers(result, key)
-    return selected_box(event) if on_select else None
 
 
-def draw(figure: go.Figure, alt: str, key: str, *, on_select: bool = False) -> Any:
+def draw(figure: go.Figure, alt: str, key: str) -> None:
     """Draw a chart alone; `show` and `numbers` say where what it shows comes from."""
-    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": ("box",)} if on_select else {}
-    return st.plotly_chart(figure, width="stretch", theme=None, config=CONFIG, alt=alt, key=key, **options)
+    st.plotly_chart(figure, width="stretch", theme=None, config=CONFIG, alt=alt, key=key)
 
 
 def numbers(result: Result, key: str) -> None:
@@ -150,14 +139,6 @@ def numbers(result: Result, key: str) -> None:
         if where.command:
             st.code(where.command, language="bash", wrap_lines=True)
     st.caption(source_line(where, table))
-
-
-def selected_box(event: Any) -> dict[str, tuple[float, float]] | None:
-    """Return the range of the box in a chart's selection state, smaller end first."""
-    boxes = event["selection"]["box"] if event else []
-    if not boxes:
-        return None
-    return {axis: (min(boxes[0][axis]), max(boxes[0][axis])) for axis in ("x", "y")}
 
 
 def to_csv(table: pd.DataFrame) -> str:

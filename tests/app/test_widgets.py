@@ -1,10 +1,10 @@
-"""Shared pieces: tables that no spreadsheet takes for a program, words that stay words, errors in one line."""
+"""Shared pieces: tables no spreadsheet runs, words that stay words, errors in one line."""
 
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
 from analysis.result import Provenance
-from app.widgets import plain, selected_box, source_line, to_csv
+from app.widgets import plain, source_line, to_csv
 
 
 def test_a_cell_that_looks_like_a_formula_is_text_and_numbers_stay_numbers():
@@ -32,12 +32,6 @@ def test_the_source_line_says_what_a_reader_must_know():
     for part in ("synthetic speech", "n = 20", "intervals over clips", "speakers unknown", "training seed 3"):
         assert part in line
     assert "intervals" not in source_line(where, pd.DataFrame({"spikes": [1]}))
-
-
-def test_a_box_is_read_with_its_smaller_end_first():
-    event = {"selection": {"box": [{"x": [300.0, 100.0], "y": [1.0, 5.0]}]}}
-    assert selected_box(event) == {"x": (100.0, 300.0), "y": (1.0, 5.0)}
-    assert selected_box({"selection": {"box": []}}) is None
 
 
 def test_whatever_goes_wrong_is_one_line_without_a_traceback():
