@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch: idle threads must not spin
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the command line does, before numpy and torch are imported
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from models.data.base import AudioDataset, Split, clip_hash, dataset_digest
 

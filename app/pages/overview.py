@@ -96,8 +96,9 @@ def _scores(infos: list[CheckpointInfo]) -> None:
     table = pd.DataFrame([_score_row(info) for info in infos])
     st.dataframe(table, hide_index=True, key="scores")
     st.caption(
-        "Read from each checkpoint's metrics.json; rates, SNR and operations on validation. Intervals are "
-        "95 % bootstraps over speakers; one training seed each."
+        "Read from each checkpoint's metrics.json; SNR of the encoder's own decoder, events and synaptic "
+        "operations on validation. Intervals: 95 % bootstrap over speakers, or clips where they are unknown; "
+        "one training seed each."
     )
     st.download_button("CSV", lambda: widgets.to_csv(table), "checkpoints.csv", "text/csv", on_click="ignore")
     here = {data for info in infos for data in session.datasets(info.name)}
@@ -109,15 +110,16 @@ def _score_row(info: CheckpointInfo) -> dict[str, object]:
     metrics = info.metrics
     return {
         "checkpoint": info.name,
-        "trained on": str(info.data["name"]) + (" (synthetic speech)" if info.data["synthetic"] else ""),
+        "trained on": str(info.data["name"]),
+        "speech": "synthetic" if info.data["synthetic"] else "recorded",
         "words": len(info.labels),
         "encoder": info.recipe.encoder.name,
         "test accuracy": _accuracy(metrics.get("test")),
         "validation accuracy": _accuracy(metrics.get("validation")),
         "parameters": metrics.get("parameters"),
-        "encoder events per channel and frame": metrics.get("rates", {}).get("encoder"),
-        "own-decoder SNR (dB)": metrics.get("snr_db"),
-        "synaptic operations per clip": metrics.get("synops"),
+        "own SNR (dB)": metrics.get("snr_db"),
+        "events / channel / frame": metrics.get("rates", {}).get("encoder"),
+        "SynOps / clip": metrics.get("synops"),
     }
 
 
