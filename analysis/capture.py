@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from analysis.result import package_versions
 from models.checkpoint import Checkpoint
 from models.data.base import SPLITS, AudioDataset
 from models.errors import SpikelensError
-from models.paths import cache_dir
+from models.paths import cache_places
 
 _VERSION = 1
 _BATCH = 128
@@ -51,8 +50,7 @@ def capture(
     """
     dataset = dataset.restrict(checkpoint.labels)
     digest = _digest([_VERSION, checkpoint.digest, dataset.digest, twin])
-    places = (cache_dir(), Path(tempfile.gettempdir()) / "spikelens")  # the second where the cache is full
-    for place in places:
+    for place in cache_places():
         root = place / "captures" / digest[:32]
         missing = [name for name in splits if not (root / name / "meta.json").exists()]
         try:

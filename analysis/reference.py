@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from typing import TYPE_CHECKING
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis.decoders import BLOCK, Progress
 from analysis.recordings import Point, Recordings, RecordingWriter
-from analysis.templates import train_templates
+from analysis.templates import Templates, train_templates
 from models.errors import SpikelensError
-from models.paths import cache_dir
+from models.paths import cache_places
 
 if TYPE_CHECKING:
     from models.encoders.fit import StepValues
 
 _VERSION = 1
+_log = logging.getLogger("spikelens")
 _MAX_CLIPS = 500  # settle the rate to about the 1 % within which it is matched
 STREAMS = ("coarse_on", "coarse_off", "fine_on", "fine_off")
 
@@ -52,9 +56,10 @@ def faithful_reference(
 
     key = json.dumps([_VERSION, recordings.digest, list(recordings.splits), matched])
     digest = hashlib.sha256(key.encode()).hexdigest()
-    root = cache_dir() / "reference" / digest[:32]
-    if root.exists():
-        return Recordings(root)
+    roots = [place / "reference" / digest[:32] for place in cache_places()]
+    for root in roots:
+        if root.exists():
+            return Recordings(root)
     report = progress or (lambda fraction, message: None)
     templates = train_templates(recordings)
     train = recordings.split("train")
@@ -69,53 +74,76 @@ def faithful_reference(
         with contextlib.suppress(SpikelensError):  # out of reach: rate_matched says so
             steps, reached = fit_steps_at_rate(x, target), True
     used, best = residual_statistics(x, steps), residual_statistics(x, optimum)
+    extra = {
+        "data_digest": recordings.extra.get("data_digest", recordings.digest),
+        "steps": steps._asdict(),
+        "rate_matched": reached,
+        "target_rate": target,
+        "rate": used.rate,
+        "snr_db": float(used.snr_db),
+        "optimum_rate": best.rate,
+        "optimum_snr_db": float(best.snr_db),
+    }
+    name = f"{recordings.name} SF2-rec" + (f"@{used.rate:.3f}" if reached else "")
+    for root in roots:
+        try:
+            _write(root, name, digest, recordings, templates, steps, extra, report)
+            return Recordings(root)
+        except OSError as error:
+            _log.warning(
+                "the faithful encoder cannot be kept in %s (%s)", root.parent, error.strerror or error
+            )
+            problem = error
+    raise SpikelensError(f"cache: the faithful encoder cannot be stored ({problem.strerror or problem})")
+
+
+def _write(
+    root: Path,
+    name: str,
+    digest: str,
+    recordings: Recordings,
+    templates: Templates,
+    steps: StepValues,
+    extra: Mapping[str, Any],
+    report: Progress,
+) -> None:
+    """Encode every split with these steps and record it."""
+    n_bands = len(templates.frame[0])
     streams = {name: (i * n_bands, (i + 1) * n_bands) for i, name in enumerate(STREAMS)}
-    try:
-        with RecordingWriter(
-            root,
-            name=f"{recordings.name} SF2-rec" + (f"@{used.rate:.3f}" if reached else ""),
-            source="reference",
-            digest=digest,
-            dataset=recordings.dataset,
-            class_names=recordings.class_names,
-            points=[
-                Point("features", n_bands, False),
-                Point("encoder", 4 * n_bands, True, streams),
-                Point("decoded", n_bands, False),
-            ],
-            dt_ms=recordings.dt_ms,
-            synthetic=recordings.synthetic,
-            extra={
-                "data_digest": recordings.extra.get("data_digest", recordings.digest),
-                "steps": steps._asdict(),
-                "rate_matched": reached,
-                "target_rate": target,
-                "rate": used.rate,
-                "snr_db": float(used.snr_db),
-                "optimum_rate": best.rate,
-                "optimum_snr_db": float(best.snr_db),
-            },
-        ) as writer:
-            for split in recordings.splits.values():
-                writer.add_split(
-                    split.name,
-                    labels=split.labels,
-                    clip_ids=split.clip_ids,
-                    speakers=split.speakers,
-                    n_steps=split.n_steps,
-                    nuisance=split.nuisance,
-                )
-                for start in range(0, len(split), BLOCK):
-                    block = slice(start, min(start + BLOCK, len(split)))
-                    features = templates.features(split, block).astype(np.float32)
-                    spikes, decoded = encode_residual(features, steps)
-                    writer.write(split.name, "features", block, features)
-                    writer.write(split.name, "encoder", block, spikes)
-                    writer.write(split.name, "decoded", block, decoded)
-                    report(0.5 + 0.5 * block.stop / len(split), f"faithful encoder on {split.name}")
-    except OSError as error:
-        raise SpikelensError(f"reference recordings cannot be written: {error.strerror or error}") from None
-    return Recordings(root)
+    writer = RecordingWriter(
+        root,
+        name=name,
+        source="reference",
+        digest=digest,
+        dataset=recordings.dataset,
+        class_names=recordings.class_names,
+        points=[
+            Point("features", n_bands, False),
+            Point("encoder", 4 * n_bands, True, streams),
+            Point("decoded", n_bands, False),
+        ],
+        dt_ms=recordings.dt_ms,
+        synthetic=recordings.synthetic,
+        extra=extra,
+    )
+    with writer:
+        for split in recordings.splits.values():
+            writer.add_split(
+                split.name,
+                labels=split.labels,
+                clip_ids=split.clip_ids,
+                speakers=split.speakers,
+                n_steps=split.n_steps,
+                nuisance=split.nuisance,
+            )
+            for start in range(0, len(split), BLOCK):
+                block = slice(start, min(start + BLOCK, len(split)))
+                features = templates.features(split, block).astype(np.float32)
+                spikes, decoded = encode_residual(features, steps)
+                writer.write(split.name, "features", block, features)
+                writer.write(split.name, "encoder", block, spikes)
+                writer.write(split.name, "decoded", block, decoded)
+                report(0.5 + 0.5 * block.stop / len(split), f"faithful encoder on {split.name}")
 
 
 def events_per_frame(recordings: Recordings, split: str) -> float:

@@ -1,6 +1,7 @@
 """Where things live on this machine: shipped checkpoints, the user's own runs, data and caches."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -34,3 +35,8 @@ def cache_dir() -> Path:
     """Return the folder for everything that can be computed again (``SPIKELENS_CACHE``)."""
     override = os.environ.get("SPIKELENS_CACHE")
     return Path(override) if override else Path(platformdirs.user_cache_dir(_APP))
+
+
+def cache_places() -> tuple[Path, Path]:
+    """Return where a large recording may go: the cache, then a temporary folder where that is full."""
+    return (cache_dir(), Path(tempfile.gettempdir()) / _APP)
