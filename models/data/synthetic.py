@@ -15,14 +15,14 @@ import numpy as np
 
 from models.data.base import (
     N_SAMPLES,
-    SAMPLE_RATE,
     SPLITS,
     AudioDataset,
     LoadReport,
     Split,
     dataset_digest,
 )
-from models.data.espeak import ACCENTS, RATE_HZ, Utterance, library_version, render, voices
+from models.data.espeak import ACCENTS, Utterance, library_version, render, voices
+from models.data.scene import LEVEL_DB, NOISES, SNR_DB, Scene, compose, draw_scene
 from models.errors import SpikelensError
 from models.paths import cache_dir
 
@@ -31,44 +31,16 @@ backward bed bird cat dog down eight five follow forward four go happy house lea
 one right seven sheila six stop three tree two up visual wow yes zero
 """
 WORDS = tuple(_WORDS.split())
-NOISES = ("white", "pink", "babble")
 PITCH = (25, 75)
 RATE = (120, 220)  # words per minute
-SNR_DB = (5.0, 30.0)
-LEVEL_DB = (-35.0, -20.0)  # of the word, over its own extent, relative to full scale
 
 _NAME = "spoken35"
 _VERSION = 2  # raise it with any change, here or in espeak.py, that alters a sample
 _AT_ONCE = 1050  # clips for one run of the library
-_LARGEST_PEAK = 0.6
 _OF_UTTERANCE, _OF_SCENE = ("voice", "accent", "pitch", "rate"), ("noise", "snr_db")  # nuisance labels
 _log = logging.getLogger("spikelens")
 
 Progress = Callable[[float, str], None]  # fraction in [0, 1], what is going on
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Where a word lies in its second, how loud, and in what noise.
-
-    Attributes
-    ----------
-    onset : float
-        0 puts the word at the start of the clip, 1 at its end.
-    level_db : float [unit=dB re full scale]
-        RMS of the word over its own extent; lowered where the peak would exceed 0.6.
-    snr_db : float
-        Power of the word over its own extent to power of the noise over the clip.
-    noise : str
-        One of `NOISES`.
-    noise_seed : sequence of int
-    """
-
-    onset: float
-    level_db: float
-    snr_db: float
-    noise: str
-    noise_seed: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -148,49 +120,7 @@ def speak(
     np.ndarray [shape=(N_SAMPLES,), int16]
     """
     (sound,) = render([Utterance(word, voice, accent, pitch, rate)])
-    return compose(sound, _draw_scene(np.random.default_rng(seed), (seed,)))
-
-
-def compose(sound: np.ndarray, scene: Scene) -> np.ndarray:
-    """Place a spoken word in a clip of one second and add noise.
-
-    Parameters
-    ----------
-    sound : np.ndarray [shape=(n,), int16, rate=RATE_HZ]
-    scene : Scene
-
-    Returns
-    -------
-    np.ndarray [shape=(N_SAMPLES,), int16]
-    """
-    import soxr
-
-    word = _trim(soxr.resample(sound / 32768.0, RATE_HZ, SAMPLE_RATE))[:N_SAMPLES]
-    gain = 10 ** (scene.level_db / 20) / _rms(word)
-    word = word * min(gain, _LARGEST_PEAK / np.abs(word).max())
-    clip = coloured_noise(scene.noise, np.random.default_rng(scene.noise_seed))
-    clip *= _rms(word) * 10 ** (-scene.snr_db / 20)
-    start = round(scene.onset * (N_SAMPLES - len(word)))
-    clip[start : start + len(word)] += word
-    return (clip * 32767).round().clip(-32768, 32767).astype(np.int16)
-
-
-def coloured_noise(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return one second of noise with an RMS of 1, shape ``(N_SAMPLES,)``.
-
-    ``white`` is flat, ``pink`` falls by 3 dB per octave, ``babble`` has the long-term spectrum of speech
-    (flat to 500 Hz, then 12 dB per octave down) and swells at the rate of syllables (1 to 8 Hz).
-    """
-    noise = rng.standard_normal(N_SAMPLES)
-    if kind != "white":
-        frequency_hz = np.fft.rfftfreq(N_SAMPLES, 1 / SAMPLE_RATE)
-        frequency_hz[0] = frequency_hz[1]
-        gain = frequency_hz**-0.5 if kind == "pink" else 1 / (1 + (frequency_hz / 500) ** 2)
-        noise = np.fft.irfft(np.fft.rfft(noise) * gain, N_SAMPLES)
-    if kind == "babble":
-        swell = np.fft.irfft([0, *(rng.standard_normal(8) + 1j * rng.standard_normal(8))], N_SAMPLES)
-        noise *= np.exp(0.7 * swell / _rms(swell))
-    return noise / _rms(noise)
+    return compose(sound, draw_scene(np.random.default_rng(seed), (seed,)))
 
 
 def _generate(clips_per_word: int, seed: int, progress: Progress) -> dict[str, Split]:
@@ -259,17 +189,7 @@ def _draw_clip(label: int, number: int, voice: str, seed: int) -> _Clip:
         rate=int(rng.integers(*RATE, endpoint=True)),
     )
     clip_id = f"{WORDS[label]}/{voice.replace(' ', '-')}_{number:04d}"
-    return _Clip(clip_id, label, utterance, _draw_scene(rng, key))
-
-
-def _draw_scene(rng: np.random.Generator, key: tuple[int, ...]) -> Scene:
-    return Scene(
-        onset=rng.uniform(),
-        level_db=rng.uniform(*LEVEL_DB),
-        snr_db=round(rng.uniform(*SNR_DB), 2),
-        noise=str(rng.choice(NOISES)),
-        noise_seed=(*key, 1),
-    )
+    return _Clip(clip_id, label, utterance, draw_scene(rng, key))
 
 
 def _describe(clips: Sequence[_Clip]) -> dict:
@@ -293,17 +213,6 @@ def _split(name: str, waveforms: np.ndarray, rows: dict) -> Split:
         speakers=tuple(rows["speakers"]),
         nuisance={key: np.asarray(values) for key, values in rows["nuisance"].items()},
     )
-
-
-def _trim(word: np.ndarray) -> np.ndarray:
-    loud = np.flatnonzero(np.abs(word) > 0.01 * np.abs(word).max(initial=0.0))
-    if not len(loud):
-        raise SpikelensError("spoken35: the speech library returned silence")
-    return word[loud[0] : loud[-1] + 1]
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def _read(folder: Path) -> dict[str, Split] | None:

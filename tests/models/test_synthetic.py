@@ -12,7 +12,8 @@ import pytest
 from models.data import open_dataset, synthetic
 from models.data.base import N_SAMPLES, SPLITS
 from models.data.espeak import ACCENTS, RATE_HZ, Utterance, render, voices
-from models.data.synthetic import NOISES, WORDS, Scene, coloured_noise, compose, load_spoken35, speak
+from models.data.scene import NOISES, Scene, coloured_noise, compose
+from models.data.synthetic import WORDS, load_spoken35, speak
 from models.errors import SpikelensError
 
 _SMALL = 8
