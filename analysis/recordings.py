@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -258,7 +257,7 @@ class RecordingWriter:
         (self._temporary / "meta.json").write_text(json.dumps(self._meta), encoding="utf-8")
         if self.root.exists():
             shutil.rmtree(self.root)
-        os.replace(self._temporary, self.root)  # noqa: PTH105
+        self._temporary.replace(self.root)
 
     def add_split(
         self,

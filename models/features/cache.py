@@ -50,7 +50,7 @@ def _store(path: Path, values: np.ndarray) -> None:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as stream:
             np.save(stream, values)
-        os.replace(temporary, path)  # noqa: PTH105
+        Path(temporary).replace(path)
     except OSError as error:
         _log.warning("features are not cached (%s); going on without", error)
         if temporary:
