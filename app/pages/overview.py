@@ -98,7 +98,7 @@ def _scores(infos: list[CheckpointInfo]) -> None:
     st.caption(
         "Read from each checkpoint's metrics.json; SNR of the encoder's own decoder, events and synaptic "
         "operations on validation. Intervals: 95 % bootstrap over speakers, or clips where they are unknown; "
-        "one training seed each."
+        "one training seed each. gsc8 is GSC-8, eight words: not comparable with 35-word figures."
     )
     st.download_button("CSV", lambda: widgets.to_csv(table), "checkpoints.csv", "text/csv", on_click="ignore")
     here = {data for info in infos for data in session.datasets(info.name)}
