@@ -17,10 +17,10 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from models.neurons.lif import ALPHA_RANGE, integrator_step, lif_start, lif_step
+from models.neurons.lif import ALPHA_RANGE
+from models.neurons.recurrent import integrate, lif, spike_linear
 from models.neurons.surrogate import surrogate
 from models.registry import register_backbone
 
@@ -40,6 +40,8 @@ class RLIFConfig:
         Probability, on the spikes handed to the next layer.
     surrogate : str
         A name in `models.neurons.surrogate.SURROGATES`.
+    reset : {"soft", "hard"}
+        By the threshold, as in the equations above, or to zero.
     logit_scale : float
         kappa; fixed, so that it counts for no parameter.
     """
@@ -50,6 +52,7 @@ class RLIFConfig:
     norm_gain: float = 3.0
     dropout: float = 0.1
     surrogate: str = "boxcar"
+    reset: Literal["soft", "hard"] = "soft"
     logit_scale: float = 5.0
 
     def __post_init__(self) -> None:
@@ -67,9 +70,10 @@ class Projection(nn.Module):
         self.norm = nn.BatchNorm1d(n_out, momentum=0.05)
         nn.init.constant_(self.norm.weight, gain)
 
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return currents for every frame at once."""
-        current = F.linear(z, self.weight)  # (B, T, N_out)
+    def forward(self, z: torch.Tensor, keep: torch.Tensor | None = None, scale: float = 1.0) -> torch.Tensor:
+        """Return currents for every frame at once, of the spikes in `keep` times `scale`."""
+        weight = self.weight if scale == 1 else scale * self.weight
+        current = spike_linear(z, weight, keep)  # (B, T, N_out)
         return self.norm(current.flatten(0, 1)).unflatten(0, current.shape[:2])
 
 
@@ -88,24 +92,18 @@ class RLIFLayer(nn.Module):
         self.recurrent = nn.Parameter(nn.init.orthogonal_(torch.empty(n_units, n_units)))
         if not config.recurrent:
             self.register_parameter("recurrent", None)
-        self._derivative = surrogate(config.surrogate)
+        self._surrogate, self._reset = config.surrogate, config.reset
 
-    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, z: torch.Tensor, keep: torch.Tensor | None = None, scale: float = 1.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return spikes and membrane, both ``(B, T, N)``."""
-        currents = self.input(z)  # (B, T, N)
-        alpha = self.alpha.clamp(*ALPHA_RANGE)
         weight = None
         if self.recurrent is not None:
             weight = (self.recurrent - torch.diag(self.recurrent.diagonal())).T  # (N, N), from row to column
-        state = lif_start(currents[:, 0])
-        spikes, membrane = [], []
-        for current in currents.unbind(1):  # unbind: indexing [:, t] makes backward quadratic in T
-            if weight is not None:
-                current = torch.addmm(current, state.spikes, weight)  # (B, N)
-            state = lif_step(current, state, alpha, self._derivative)
-            spikes.append(state.spikes)
-            membrane.append(state.membrane)
-        return torch.stack(spikes, 1), torch.stack(membrane, 1)
+        alpha = self.alpha.clamp(*ALPHA_RANGE)
+        current = self.input(z, keep, scale)  # (B, T, N)
+        return lif(current, alpha, weight, surrogate_name=self._surrogate, reset=self._reset)
 
 
 class LeakyReadout(nn.Module):
@@ -116,21 +114,22 @@ class LeakyReadout(nn.Module):
         self.input = Projection(n_in, n_classes, 1.0)
         self.alpha = _leaks(n_classes)
 
-    def forward(self, s: torch.Tensor) -> torch.Tensor:
+    def forward(self, s: torch.Tensor, keep: torch.Tensor | None = None, scale: float = 1.0) -> torch.Tensor:
         """Return the integrator's value at every frame."""
-        currents = self.input(s)  # (B, T, C)
-        alpha = self.alpha.clamp(*ALPHA_RANGE)
-        state = torch.zeros_like(currents[:, 0])
-        values = []
-        for current in currents.unbind(1):
-            state = integrator_step(current, state, alpha)
-            values.append(state)
-        return torch.stack(values, 1)
+        return integrate(self.input(s, keep, scale), self.alpha.clamp(*ALPHA_RANGE))
 
 
-def _dropout(s: torch.Tensor, probability: float, generator: torch.Generator | None) -> torch.Tensor:
-    keep = torch.rand(s.shape, generator=generator) >= probability
-    return s * keep / (1 - probability)
+def _survivors(
+    s: torch.Tensor, probability: float, generator: torch.Generator | None
+) -> tuple[torch.Tensor, float]:
+    """Draw which spikes dropout passes on; their weight makes up for the rest.
+
+    Sixteen random bits each, four from one draw: the probability is met to 1 in 65,536.
+    """
+    draws = torch.empty(-(-s.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    level = round(probability * 2**16)
+    keep = draws.view(torch.int16)[: s.numel()].view(s.shape) >= level - 2**15
+    return keep, 1 / (1 - level / 2**16)
 
 
 @register_backbone("rlif", RLIFConfig)
@@ -171,12 +170,13 @@ class RLIF(nn.Module):
         """
         kept: dict[str, torch.Tensor] = {}
         rates = []
+        passed: tuple[torch.Tensor | None, float] = (None, 1.0)
         for i, layer in enumerate(self.layers, 1):
-            z, membrane = layer(z)
+            z, membrane = layer(z, *passed)
             rates.append(z.mean())
             kept |= {f"layer{i}": z, f"layer{i}/membrane": membrane}
             if self.training and self.config.dropout > 0:
-                z = _dropout(z, self.config.dropout, generator)
-        kept["readout"] = self.config.logit_scale * self.readout(z)
+                passed = _survivors(z, self.config.dropout, generator)
+        kept["readout"] = self.config.logit_scale * self.readout(z, *passed)
         logits = kept["readout"].mean(dim=1)
         return logits, torch.stack(rates), {name: kept[name] for name in record if name in kept}

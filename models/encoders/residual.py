@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from torch import nn
 
 from models.encoders.base import Encoder, EncoderOutput
 from models.encoders.fit import StepValues, fit_steps
+from models.encoders.residual_kernels import encode, encode_backward
+from models.neurons.engine import as_array, compiled, in_blocks
 from models.neurons.surrogate import spike, triangle
 from models.registry import register_encoder
 
@@ -57,6 +59,9 @@ def residual_step_forward(x: torch.Tensor, steps: Steps) -> EncoderOutput:
     EncoderOutput
         Spikes ``(B, T, 4F)`` in the order of `STREAMS`; decoded ``(B, T, F)``.
     """
+    if compiled(x):
+        bands = x.shape[-1:]
+        return EncoderOutput(*_Compiled.apply(x, *(value.to(x.dtype).expand(bands) for value in steps)))
     dc, df, tc, tf = steps
     baseline = torch.zeros_like(x[:, 0])  # (B, F)
     spikes, decoded = [], []
@@ -70,6 +75,41 @@ def residual_step_forward(x: torch.Tensor, steps: Steps) -> EncoderOutput:
         spikes.append(torch.cat((coarse_on, coarse_off, fine_on, fine_off), dim=-1))  # (B, 4F)
         decoded.append(baseline)
     return EncoderOutput(torch.stack(spikes, 1), torch.stack(decoded, 1))  # (B, T, 4F), (B, T, F)
+
+
+class _Compiled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, *steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        n_clips, n_steps, n_bands = x.shape
+        spikes, decoded = x.new_empty(n_clips, n_steps, 4 * n_bands), x.new_empty(x.shape)
+        views = spikes.numpy().reshape(n_clips, n_steps, 4, n_bands), decoded.numpy()
+        in_blocks(encode, n_clips, *map(as_array, (x, *steps)), *views)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, *steps, spikes, decoded)
+        return spikes, decoded
+
+    @staticmethod
+    def backward(
+        ctx: Any, by_spikes: torch.Tensor | None, by_decoded: torch.Tensor | None
+    ) -> tuple[torch.Tensor, ...]:
+        *given, spikes, decoded = ctx.saved_tensors
+        four = (*decoded.shape[:2], 4, decoded.shape[2])
+        if by_spikes is None:
+            by_spikes = torch.zeros_like(spikes)
+        grad_x = torch.empty_like(decoded)
+        grad_steps = decoded.new_empty(len(decoded), 4, decoded.shape[2])
+        in_blocks(
+            encode_backward,
+            len(decoded),
+            *map(as_array, given),
+            spikes.numpy().reshape(four),
+            decoded.numpy(),
+            as_array(by_spikes).reshape(four),
+            as_array(by_decoded if by_decoded is not None else decoded[:0, :0, :0]),
+            grad_x.numpy(),
+            grad_steps.numpy(),
+        )
+        return grad_x, *grad_steps.sum(0)
 
 
 def decode_residual(spikes: torch.Tensor, steps: Steps) -> torch.Tensor:

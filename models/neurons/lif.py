@@ -39,6 +39,7 @@ def lif_step(
     alpha: torch.Tensor,
     derivative: Callable[[torch.Tensor], torch.Tensor],
     theta: float = 1.0,
+    reset: str = "soft",
 ) -> LIFState:
     """Advance the neurons by one frame.
 
@@ -49,8 +50,12 @@ def lif_step(
     alpha : torch.Tensor [shape=(N,), in (0, 1)]
     derivative : callable
         Surrogate derivative as a function of ``u - theta``.
+    reset : {"soft", "hard"}
+        By theta, or to zero: ``u (1 - s)`` in place of ``u - theta s``.
     """
-    membrane = alpha * (state.membrane - theta * state.spikes) + (1 - alpha) * current
+    hard = reset == "hard"
+    kept = state.membrane * (1 - state.spikes) if hard else state.membrane - theta * state.spikes
+    membrane = alpha * kept + (1 - alpha) * current
     return LIFState(membrane, spike(membrane - theta, derivative))
 
 

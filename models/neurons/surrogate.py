@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -42,15 +42,36 @@ def atan(x: torch.Tensor) -> torch.Tensor:
     return 2.5 / (1 + (2.5 * torch.pi * x).square())
 
 
-SURROGATES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "triangle": triangle,
-    "boxcar": boxcar,
-    "atan": atan,
+def fast_sigmoid(x: torch.Tensor) -> torch.Tensor:
+    """Return ``1 / (1 + 10 |x|)^2``, the derivative of a fast sigmoid (Zenke and Ganguli 2018)."""
+    return (1 + 10 * x.abs()).square().reciprocal()
+
+
+class Surrogate(NamedTuple):
+    """A surrogate derivative.
+
+    Attributes
+    ----------
+    derivative : callable
+        Of ``u - theta``.
+    support : float or None
+        The derivative is zero where ``|u - theta|`` is above it; None: nowhere.
+    """
+
+    derivative: Callable[[torch.Tensor], torch.Tensor]
+    support: float | None
+
+
+SURROGATES: dict[str, Surrogate] = {
+    "triangle": Surrogate(triangle, 1.0),
+    "boxcar": Surrogate(boxcar, 0.5),
+    "atan": Surrogate(atan, None),
+    "fast_sigmoid": Surrogate(fast_sigmoid, None),
 }
 
 
-def surrogate(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return a surrogate derivative by name; SpikelensError names the known ones."""
+def surrogate(name: str) -> Surrogate:
+    """Return a surrogate by name; SpikelensError names the known ones."""
     if name not in SURROGATES:
         raise SpikelensError(f"surrogate: {name!r} is not one of {', '.join(SURROGATES)}")
     return SURROGATES[name]

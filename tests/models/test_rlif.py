@@ -46,7 +46,7 @@ def test_surrogates_by_hand():
     assert triangle(x).tolist() == [0, 0.75, 1, 0.5, 0.25]
     assert boxcar(x).tolist() == [0, 1, 1, 1, 0]
     assert atan(torch.tensor(0.0)).item() == 2.5
-    for derivative in SURROGATES.values():
+    for derivative, _ in SURROGATES.values():
         leaf = torch.tensor([0.1, -0.2], requires_grad=True)
         spikes = spike(leaf, derivative)
         assert spikes.tolist() == [1, 0]
