@@ -14,15 +14,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import nn
 
 from models.neurons.lif import ALPHA_RANGE
-from models.neurons.recurrent import integrate, lif, spike_linear
+from models.neurons.recurrent import Window, integrate, lif, spike_linear
 from models.neurons.surrogate import surrogate
 from models.registry import register_backbone
+
+THETA = 1.0  # firing threshold; weights and gains set the scale
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,27 @@ class RLIFConfig:
         surrogate(self.surrogate)
 
 
+class Source(NamedTuple):
+    """What a projection has to know of the layer its spikes come from, in training.
+
+    Attributes
+    ----------
+    keep : torch.Tensor or None [shape=(B, T, N), bool]
+        The spikes that dropout passes on.
+    scale : float
+        Their weight.
+    window : Window or None
+        Where that layer has a use for the gradient.
+    """
+
+    keep: torch.Tensor | None = None
+    scale: float = 1.0
+    window: Window | None = None
+
+
+ANY = Source()
+
+
 class Projection(nn.Module):
     """``BN(W z)`` over batch and time: ``(B, T, N_in)`` -> ``(B, T, N_out)``."""
 
@@ -70,10 +93,10 @@ class Projection(nn.Module):
         self.norm = nn.BatchNorm1d(n_out, momentum=0.05)
         nn.init.constant_(self.norm.weight, gain)
 
-    def forward(self, z: torch.Tensor, keep: torch.Tensor | None = None, scale: float = 1.0) -> torch.Tensor:
-        """Return currents for every frame at once, of the spikes in `keep` times `scale`."""
-        weight = self.weight if scale == 1 else scale * self.weight
-        current = spike_linear(z, weight, keep)  # (B, T, N_out)
+    def forward(self, z: torch.Tensor, source: Source = ANY) -> torch.Tensor:
+        """Return currents for every frame at once."""
+        weight = self.weight if source.keep is None else source.scale * self.weight
+        current = spike_linear(z, weight, source.keep, source.window)  # (B, T, N_out)
         return self.norm(current.flatten(0, 1)).unflatten(0, current.shape[:2])
 
 
@@ -94,16 +117,14 @@ class RLIFLayer(nn.Module):
             self.register_parameter("recurrent", None)
         self._surrogate, self._reset = config.surrogate, config.reset
 
-    def forward(
-        self, z: torch.Tensor, keep: torch.Tensor | None = None, scale: float = 1.0
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, z: torch.Tensor, source: Source = ANY) -> tuple[torch.Tensor, torch.Tensor]:
         """Return spikes and membrane, both ``(B, T, N)``."""
         weight = None
         if self.recurrent is not None:
             weight = (self.recurrent - torch.diag(self.recurrent.diagonal())).T  # (N, N), from row to column
         alpha = self.alpha.clamp(*ALPHA_RANGE)
-        current = self.input(z, keep, scale)  # (B, T, N)
-        return lif(current, alpha, weight, surrogate_name=self._surrogate, reset=self._reset)
+        current = self.input(z, source)  # (B, T, N)
+        return lif(current, alpha, weight, surrogate_name=self._surrogate, reset=self._reset, theta=THETA)
 
 
 class LeakyReadout(nn.Module):
@@ -114,21 +135,25 @@ class LeakyReadout(nn.Module):
         self.input = Projection(n_in, n_classes, 1.0)
         self.alpha = _leaks(n_classes)
 
-    def forward(self, s: torch.Tensor, keep: torch.Tensor | None = None, scale: float = 1.0) -> torch.Tensor:
+    def forward(self, s: torch.Tensor, source: Source = ANY) -> torch.Tensor:
         """Return the integrator's value at every frame."""
-        return integrate(self.input(s, keep, scale), self.alpha.clamp(*ALPHA_RANGE))
+        return integrate(self.input(s, source), self.alpha.clamp(*ALPHA_RANGE))
 
 
-def _survivors(
-    s: torch.Tensor, probability: float, generator: torch.Generator | None
-) -> tuple[torch.Tensor, float]:
-    """Draw which spikes dropout passes on; their weight makes up for the rest.
+def _dropout(
+    shape: torch.Size, probability: float, generator: torch.Generator | None
+) -> tuple[torch.Tensor | None, float]:
+    """Draw which spikes to pass on, and return their weight, which makes up for the rest.
 
     Sixteen random bits each, four from one draw: the probability is met to 1 in 65,536.
     """
-    draws = torch.empty(-(-s.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
     level = round(probability * 2**16)
-    keep = draws.view(torch.int16)[: s.numel()].view(s.shape) >= level - 2**15
+    if level == 0:
+        return None, 1.0
+    draws = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(
+        -(2**63), None, generator=generator
+    )
+    keep = draws.view(torch.int16)[: shape.numel()].view(shape) >= level - 2**15
     return keep, 1 / (1 - level / 2**16)
 
 
@@ -170,13 +195,15 @@ class RLIF(nn.Module):
         """
         kept: dict[str, torch.Tensor] = {}
         rates = []
-        passed: tuple[torch.Tensor | None, float] = (None, 1.0)
+        support = surrogate(self.config.surrogate).support
+        source = ANY
         for i, layer in enumerate(self.layers, 1):
-            z, membrane = layer(z, *passed)
+            z, membrane = layer(z, source)
             rates.append(z.mean())
             kept |= {f"layer{i}": z, f"layer{i}/membrane": membrane}
-            if self.training and self.config.dropout > 0:
-                passed = _survivors(z, self.config.dropout, generator)
-        kept["readout"] = self.config.logit_scale * self.readout(z, *passed)
+            if self.training:
+                window = None if support is None else Window(membrane.detach(), THETA, support)
+                source = Source(*_dropout(z.shape, self.config.dropout, generator), window)
+        kept["readout"] = self.config.logit_scale * self.readout(z, source)
         logits = kept["readout"].mean(dim=1)
         return logits, torch.stack(rates), {name: kept[name] for name in record if name in kept}

@@ -26,8 +26,11 @@ def loss(output: Output, labels: torch.Tensor, config: TrainConfig, rate_weight:
         The ramped weight of this step, see `ramped_rate_weight`.
     """
     total = F.cross_entropy(output.logits, labels, label_smoothing=config.label_smoothing)
-    total = total + rate_weight * output.encoder_rate
-    return total + config.hidden_rate_weight * output.layer_rates.mean()
+    if rate_weight:  # a term of weight 0 would still send a gradient through every spike
+        total = total + rate_weight * output.encoder_rate
+    if config.hidden_rate_weight:
+        total = total + config.hidden_rate_weight * output.layer_rates.mean()
+    return total
 
 
 def ramped_rate_weight(step: int, n_steps: int, config: TrainConfig) -> float:

@@ -347,6 +347,54 @@ def spike_product(z, keep, tiles, out, fired, start, stop):
 
 
 @jit
+def spike_input_gradient(grad, rows, membrane, theta, support, keep, out, start, stop):
+    """Multiply by the transposed weights where the gradient is wanted, for the frames ``start:stop``.
+
+    Parameters
+    ----------
+    grad : np.ndarray [shape=(R, H)]
+    rows : np.ndarray [shape=(N, H)]
+        The weights of `spike_product`, from row to column.
+    membrane : np.ndarray [shape=(R, N)]
+        Of the units that fired the spikes; wanted is where ``|membrane - theta| <= support``.
+    keep : np.ndarray [shape=(R, N) or (0, 0), bool]
+    out : np.ndarray [shape=(R, N)]
+        Written; 0 where nothing is wanted.
+    """
+    n_units, n_out = out.shape[1], grad.shape[1]
+    masked = keep.shape[0] > 0
+    zero = grad.dtype.type(0)
+    tile_rows = max(8, _TILE_BYTES // (max(1, n_out) * grad.itemsize))
+    wanted = np.empty((_BLOCK, n_units), np.int32)
+    counts = np.empty(_BLOCK, np.int64)
+    done = np.empty(_BLOCK, np.int64)
+    near = np.empty(n_units, np.uint8)
+    for first in range(start, stop, _BLOCK):
+        size = min(_BLOCK, stop - first)
+        for r in range(size):
+            u, found, count = membrane[first + r], wanted[r], 0
+            for i in range(n_units):
+                near[i] = np.uint8(abs(u[i] - theta) <= support)
+            if masked:
+                passes = keep[first + r]
+                for i in range(n_units):
+                    near[i] &= np.uint8(passes[i])
+            for i in range(n_units):
+                found[count] = i
+                count += near[i]
+            counts[r] = count
+            done[r] = 0
+            out[first + r] = zero
+        for low in range(0, n_units, tile_rows):
+            for r in range(size):
+                begin, end = done[r], counts[r]
+                if low + tile_rows < n_units:
+                    end = begin + np.searchsorted(wanted[r, begin:end], low + tile_rows)
+                _add_dots(out[first + r], rows, grad[first + r], wanted[r], begin, end)
+                done[r] = end
+
+
+@jit
 def spike_weight_gradient(fired, grad, lag, out, start, stop):
     """Sum, for each of the units ``start:stop``, the gradient rows of the frames in which it fired.
 

@@ -6,7 +6,7 @@ devices. `models.neurons.engine.kernels` chooses.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +19,14 @@ from models.neurons.surrogate import surrogate
 
 Reset = Literal["soft", "hard"]
 _NOTHING = (0, 0, 0)
+
+
+class Window(NamedTuple):
+    """Where the gradient by a layer's spikes matters: ``|membrane - theta| <= support`` of its surrogate."""
+
+    membrane: torch.Tensor
+    theta: float
+    support: float
 
 
 def lif(
@@ -63,7 +71,12 @@ def integrate(current: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
     return torch.stack(values, 1)
 
 
-def spike_linear(z: torch.Tensor, weight: torch.Tensor, keep: torch.Tensor | None = None) -> torch.Tensor:
+def spike_linear(
+    z: torch.Tensor,
+    weight: torch.Tensor,
+    keep: torch.Tensor | None = None,
+    window: Window | None = None,
+) -> torch.Tensor:
     """Multiply spikes by a matrix: ``(B, T, N)`` by ``(H, N)`` -> ``(B, T, H)``.
 
     The same as ``F.linear(z * keep, weight)``, at a cost that follows the number of spikes. Input that is not
@@ -73,9 +86,12 @@ def spike_linear(z: torch.Tensor, weight: torch.Tensor, keep: torch.Tensor | Non
     ----------
     keep : torch.Tensor [shape=(B, T, N), bool], optional
         Spikes to pass on.
+    window : Window, optional
+        Leave the gradient by `z` at 0 outside it. Right when z goes back to that layer alone, which would
+        multiply it by 0; wrong for a gradient to be looked at.
     """
     if compiled(z):
-        return _SpikeLinear.apply(z, weight, keep)
+        return _SpikeLinear.apply(z, weight, keep, window)
     return F.linear(z if keep is None else z * keep, weight)
 
 
@@ -206,7 +222,9 @@ class _CompiledIntegrator(torch.autograd.Function):
 
 class _SpikeLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: torch.Tensor, weight: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+    def forward(
+        ctx: Any, z: torch.Tensor, weight: torch.Tensor, keep: torch.Tensor | None, window: Window | None
+    ) -> torch.Tensor:
         rows = as_array(z).reshape(-1, z.shape[-1])
         mask = np.empty((0, 0), np.bool_) if keep is None else as_array(keep).reshape(rows.shape)
         out = z.new_empty(*z.shape[:-1], len(weight))
@@ -222,16 +240,19 @@ class _SpikeLinear(torch.autograd.Function):
         )
         ctx.spiking = all(spiking)
         if ctx.spiking:
-            ctx.save_for_backward(fired, weight, keep)
+            ctx.save_for_backward(fired, weight, keep, None if window is None else window.membrane)
+            ctx.window = window and window[1:]
             return out
-        ctx.save_for_backward(z, weight, keep)
+        ctx.save_for_backward(z, weight, keep, None)
         return F.linear(z if keep is None else z * keep, weight)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        z, weight, keep = ctx.saved_tensors
+        z, weight, keep, membrane = ctx.saved_tensors
         grad_z = grad_weight = None
-        if ctx.needs_input_grad[0]:
+        if ctx.needs_input_grad[0] and membrane is not None:
+            grad_z = _gradient_in_window(as_array(gradient), weight, keep, membrane, *ctx.window)
+        elif ctx.needs_input_grad[0]:
             grad_z = gradient @ weight
             if keep is not None:
                 grad_z *= keep
@@ -244,4 +265,29 @@ class _SpikeLinear(torch.autograd.Function):
         elif ctx.needs_input_grad[1]:
             dense = z if keep is None else z * keep
             grad_weight = gradient.flatten(0, -2).T @ dense.flatten(0, -2)
-        return grad_z, grad_weight, None
+        return grad_z, grad_weight, None, None
+
+
+def _gradient_in_window(
+    gradient: np.ndarray,
+    weight: torch.Tensor,
+    keep: torch.Tensor | None,
+    membrane: torch.Tensor,
+    theta: float,
+    support: float,
+) -> torch.Tensor:
+    number = gradient.dtype.type
+    grad_z = membrane.new_empty(membrane.shape)
+    flat = grad_z.numpy().reshape(-1, grad_z.shape[-1])
+    in_blocks(
+        kernels.spike_input_gradient,
+        len(flat),
+        gradient.reshape(len(flat), -1),
+        as_array(weight.T),
+        as_array(membrane).reshape(flat.shape),
+        number(theta),
+        number(support),
+        np.empty((0, 0), np.bool_) if keep is None else as_array(keep).reshape(flat.shape),
+        flat,
+    )
+    return grad_z

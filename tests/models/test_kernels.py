@@ -11,7 +11,7 @@ from models.errors import SpikelensError
 from models.neurons import kernels as compiled_kernels
 from models.neurons.engine import compiled, kernels
 from models.neurons.lif import lif_start, lif_step
-from models.neurons.recurrent import integrate, lif, spike_linear
+from models.neurons.recurrent import Window, integrate, lif, spike_linear
 from models.neurons.surrogate import SURROGATES
 
 
@@ -170,6 +170,27 @@ def test_spike_linear_is_the_dense_product(masked, spiking, two_threads):
         found.append((out.detach(), *(leaf.grad for leaf in leaves)))
     for ours, reference in zip(*found, strict=True):
         assert relative(ours, reference) < 1e-12
+
+
+def test_a_window_changes_no_gradient_of_the_layers_before():
+    """Two layers in a row: what the first would multiply by 0 need not be computed."""
+    current, alpha, weight, _, _ = problem(4, 40, 150)
+    generator = torch.Generator().manual_seed(5)
+    matrix = torch.randn(230, 150, generator=generator, dtype=torch.float64)
+    towards = torch.randn(4, 40, 230, generator=generator, dtype=torch.float64)
+    keep = torch.rand(current.shape, generator=generator) < 0.9
+    found = []
+    for narrow in (False, True):
+        leaves = [v.clone().requires_grad_() for v in (current, alpha, weight, matrix)]
+        spikes, membrane = lif(*leaves[:3])
+        spikes.retain_grad()
+        window = Window(membrane.detach(), 1.0, 0.5) if narrow else None
+        (spike_linear(spikes, leaves[3], keep, window) * towards).sum().backward()
+        found.append((*(leaf.grad for leaf in leaves), spikes.grad))
+    *full, everywhere = found[0]
+    *windowed, inside = found[1]
+    assert max(relative(a, b) for a, b in zip(windowed, full, strict=True)) < 1e-12
+    assert 0.02 < (inside != 0).double().mean() < 0.5 < (everywhere != 0).double().mean()
 
 
 @pytest.mark.parametrize("per_band", [False, True])
