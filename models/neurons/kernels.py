@@ -141,6 +141,7 @@ def lif_forward(current, alpha, theta, tiles, hard, membrane, spikes, fired, sta
     zero = current.dtype.type(0)
     events = np.empty((_BLOCK, n_units), np.int32)
     counts = np.empty(_BLOCK, np.int64)
+    rest = one - alpha
     carry = np.empty((_BLOCK, n_units), current.dtype)  # the membrane after its reset
     for first in range(start, stop, _BLOCK):
         size = min(_BLOCK, stop - first)
@@ -157,12 +158,13 @@ def lif_forward(current, alpha, theta, tiles, hard, membrane, spikes, fired, sta
                     _add_rows(membrane[first + b, t, low:high], tiles[k], events[b], counts[b])
             for b in range(size):
                 u, s, kept = membrane[first + b, t], spikes[first + b, t], carry[b]
+                # one array written in a loop, or the compiler does not dare to use vector registers
                 for i in range(n_units):
-                    value = alpha[i] * kept[i] + (one - alpha[i]) * u[i]
-                    spike = one if value > theta else zero
-                    u[i] = value
-                    s[i] = spike
-                    kept[i] = value * (one - spike) if hard else value - theta * spike
+                    u[i] = alpha[i] * kept[i] + rest[i] * u[i]
+                for i in range(n_units):
+                    s[i] = one if u[i] > theta else zero
+                for i in range(n_units):
+                    kept[i] = u[i] * (one - s[i]) if hard else u[i] - theta * s[i]
                 if keep_bytes:
                     raw = fired[first + b, t]
                     for i in range(n_units):
@@ -228,8 +230,11 @@ def lif_backward(
     later = np.empty((_BLOCK, n_units), alpha.dtype)
     back = np.empty((_BLOCK, n_units), alpha.dtype)
     slope = np.empty(n_units, alpha.dtype)
-    ratio = alpha / (one - alpha)
+    held = np.empty(n_units, alpha.dtype)
+    rest = one - alpha
+    ratio = alpha / rest
     nothing = np.zeros(n_units, alpha.dtype)
+    silence = np.zeros(n_units, np.uint8)
     for first in range(start, stop, _BLOCK):
         size = min(_BLOCK, stop - first)
         for b in range(size):
@@ -271,21 +276,26 @@ def lif_backward(
                 _slopes(code, u, theta, support, slope)
                 following = nothing if last else grad_current[first + b, t + 1]
                 before = nothing if t == 0 else membrane[first + b, t - 1]
-                spiked = s if t == 0 else fired[first + b, t - 1]
+                spiked = silence if t == 0 else fired[first + b, t - 1]
                 for i in range(n_units):
-                    held = following[i] * ratio[i]  # d loss / d p of the next frame
-                    if hard:
-                        value = (g[i] - u[i] * held) * slope[i] + held * (one - s[i])
-                        p = before[i] * (one - spiked[i])
-                    else:
-                        value = (g[i] - theta * held) * slope[i] + held
-                        p = before[i] - theta * spiked[i]
-                    if t == 0:
-                        p = zero
-                    if by_membrane:
-                        value += grad_membrane[first + b, t, i]
-                    out[i] = (one - alpha[i]) * value
-                    total[i] += value * (p - u[i])
+                    held[i] = following[i] * ratio[i]  # d loss / d p of the next frame
+                if hard:
+                    for i in range(n_units):
+                        g[i] = (g[i] - u[i] * held[i]) * slope[i] + held[i] * (one - s[i])
+                else:
+                    for i in range(n_units):
+                        g[i] = (g[i] - theta * held[i]) * slope[i] + held[i]
+                if by_membrane:
+                    for i in range(n_units):
+                        g[i] += grad_membrane[first + b, t, i]
+                if hard:
+                    for i in range(n_units):
+                        total[i] += g[i] * (before[i] * (one - spiked[i]) - u[i])
+                else:
+                    for i in range(n_units):
+                        total[i] += g[i] * (before[i] - theta * spiked[i] - u[i])
+                for i in range(n_units):
+                    out[i] = rest[i] * g[i]
         for b in range(size):  # the last factor of d u / d alpha once a clip, not once a frame
             for i in range(n_units):
                 grad_alpha[first + b, i] /= one - alpha[i]
