@@ -15,15 +15,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
+from models.batches import epoch_generator, n_batches, training_batches
 from models.checkpoint import CONFIG, save_checkpoint, write_atomically
 from models.classifier import SpikingClassifier, count_parameters
 from models.config import Recipe
 from models.data.base import AudioDataset
 from models.errors import SpikelensError
 from models.evaluate import Evaluation, evaluate
-from models.features.augment import add_noise, mask, shift
 from models.features.cache import band_statistics, split_features
-from models.features.mel import log_mel
 from models.learning.bptt import StepReport, bptt_step, make_optimiser
 
 RESUME = "resume.safetensors"
@@ -88,7 +87,7 @@ def train(
 ) -> dict[str, Any]:
     """Train a model and write its checkpoint into `folder`.
 
-    Every epoch draws its order, augmentation and dropout from a generator seeded by (seed, epoch), so a run
+    Every epoch draws its order, augmentation and dropout from generators seeded by (seed, epoch), so a run
     killed at any moment continues from its last whole epoch to the same final weights, bit for bit, on the
     same machine and thread count.
 
@@ -163,42 +162,32 @@ def _run_epoch(
     state: RunState, recipe: Recipe, dataset: AudioDataset, progress: Callable[[Progress], None] | None
 ) -> dict[str, float]:
     """Train one epoch and return its row of the history."""
-    split, config = dataset.split("train"), recipe.train
+    config = recipe.train
     model, groups = state.model.train(), make_optimiser(state.model, config)[1]
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + state.epoch)
-    order = torch.randperm(len(split), generator=generator).numpy()
-    n_batches = max(1, len(split) // config.batch_size)  # the short last batch is left out: batch norm
+    count = n_batches(dataset, recipe)
+    dropout = epoch_generator(recipe, state.epoch, purpose=1)
+    batches = training_batches(
+        dataset, recipe, model.feature_mean, epoch_generator(recipe, state.epoch, purpose=0)
+    )
     sums, began = _EpochSums(), time.monotonic()
-    for batch in range(n_batches):
-        rows = order[batch * config.batch_size : (batch + 1) * config.batch_size]
-        waveforms = torch.from_numpy(split.waveforms[rows].astype(np.float32) / 32768.0)
-        waveforms = shift(waveforms, recipe.augment, recipe.features.sample_rate, generator)
-        waveforms = add_noise(waveforms, dataset.noise, recipe.augment, generator)
-        values = mask(log_mel(waveforms, recipe.features), model.feature_mean, recipe.augment, generator)
+    for number, batch in enumerate(batches):
+        step = state.epoch * count + number
         report = bptt_step(
-            model,
-            state.optimiser,
-            groups,
-            values,
-            torch.from_numpy(split.labels[rows]),
-            config,
-            state.epoch * n_batches + batch,
-            config.epochs * n_batches,
-            generator,
+            model, state.optimiser, groups, *batch, config, step, config.epochs * count, dropout
         )
         sums.add(report)
         if not np.isfinite(report.loss_sum):
             raise SpikelensError(f"training diverged in epoch {state.epoch + 1}; lower train.lr")
         if progress is not None:
-            done = state.epoch + (batch + 1) / n_batches
-            pace = (time.monotonic() - began) / (batch + 1) * n_batches
+            done = state.epoch + (number + 1) / count
+            pace = (time.monotonic() - began) / (number + 1) * count
             last = state.history[-1]["validation_accuracy"] if state.history else None
             progress(
                 Progress(
                     state.epoch + 1,
                     config.epochs,
-                    batch + 1,
-                    n_batches,
+                    number + 1,
+                    count,
                     sums.loss / sums.clips,
                     sums.correct / sums.clips,
                     report.encoder_rate,
