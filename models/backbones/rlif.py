@@ -19,10 +19,12 @@ from typing import Literal, NamedTuple
 import torch
 from torch import nn
 
+from models.backbones.rlif_stream import rlif_stage
 from models.neurons.lif import ALPHA_RANGE
 from models.neurons.recurrent import Window, integrate, lif, spike_linear
 from models.neurons.surrogate import surrogate
 from models.registry import register_backbone
+from models.streaming import Stage
 
 THETA = 1.0  # firing threshold; weights and gains set the scale
 
@@ -119,12 +121,16 @@ class RLIFLayer(nn.Module):
 
     def forward(self, z: torch.Tensor, source: Source = ANY) -> tuple[torch.Tensor, torch.Tensor]:
         """Return spikes and membrane, both ``(B, T, N)``."""
-        weight = None
-        if self.recurrent is not None:
-            weight = (self.recurrent - torch.diag(self.recurrent.diagonal())).T  # (N, N), from row to column
+        weight = self.recurrent_weight()
         alpha = self.alpha.clamp(*ALPHA_RANGE)
         current = self.input(z, source)  # (B, T, N)
         return lif(current, alpha, weight, surrogate_name=self._surrogate, reset=self._reset, theta=THETA)
+
+    def recurrent_weight(self) -> torch.Tensor | None:
+        """Return V as it acts, without its diagonal: ``(N, N)``, from row to column."""
+        if self.recurrent is None:
+            return None
+        return (self.recurrent - torch.diag(self.recurrent.diagonal())).T
 
 
 class LeakyReadout(nn.Module):
@@ -207,3 +213,7 @@ class RLIF(nn.Module):
         kept["readout"] = self.config.logit_scale * self.readout(z, source)
         logits = kept["readout"].mean(dim=1)
         return logits, torch.stack(rates), {name: kept[name] for name in record if name in kept}
+
+    def streaming(self, spiking_input: bool) -> Stage:
+        """Return the network for one frame at a time; see `models.backbones.rlif_stream.rlif_stage`."""
+        return rlif_stage(self, THETA, spiking_input)

@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from models.errors import SpikelensError
+from models.streaming import Stage
+
 
 class EncoderOutput(NamedTuple):
     """Spikes ``(B, T, N)`` and, from an encoder with a decoder, the signal they imply ``(B, T, F)``."""
@@ -36,6 +39,10 @@ class Encoder(nn.Module):
     def forward(self, x: torch.Tensor) -> EncoderOutput:
         """Encode normalised log-mel."""
         raise NotImplementedError
+
+    def streaming(self) -> Stage:
+        """Return the encoder for one frame at a time; raises SpikelensError where it has no such form."""
+        raise SpikelensError(f"encoder: {type(self).__name__} has no streaming form")
 
     def fit(self, features: np.ndarray) -> None:
         """Choose what is fitted on the training features ``(n, T, F)``, normalised; nothing by default."""

@@ -11,6 +11,7 @@ import torch
 from models.encoders.base import Encoder, EncoderOutput
 from models.encoders.fit import sample_clips
 from models.registry import register_encoder
+from models.streaming import Stage
 
 
 def step_forward(x: torch.Tensor, threshold: float, start_at_first: bool = False) -> EncoderOutput:
@@ -65,6 +66,17 @@ class StepForward(Encoder):
         """Encode normalised log-mel."""
         return step_forward(x, float(self.threshold))
 
+    def streaming(self) -> Stage:
+        """Return the encoder for one frame at a time; its state is the baseline."""
+        threshold = self.threshold.numpy()
+
+        def step(frame: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            on = (frame > baseline + threshold).astype(frame.dtype)
+            off = (frame < baseline - threshold).astype(frame.dtype)
+            return np.concatenate((on, off)), baseline + threshold * (on - off)
+
+        return Stage(np.zeros(self.n_units // 2, threshold.dtype), step)
+
     def fit(self, features: np.ndarray) -> None:
         """Choose the threshold by bounded search on ``(n, T, F)`` normalised training features."""
         from scipy.optimize import minimize_scalar
@@ -106,3 +118,7 @@ class Direct(Encoder):
     def forward(self, x: torch.Tensor) -> EncoderOutput:
         """Return the features; nothing is decoded since nothing was encoded."""
         return EncoderOutput(x, None)
+
+    def streaming(self) -> Stage:
+        """Return the identity; it has no state."""
+        return Stage(None, lambda frame, state: (frame, state))

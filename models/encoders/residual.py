@@ -31,6 +31,7 @@ from models.encoders.residual_kernels import encode, encode_backward
 from models.neurons.engine import as_array, compiled, in_blocks
 from models.neurons.surrogate import spike, triangle
 from models.registry import register_encoder
+from models.streaming import Stage
 
 STREAMS = ("coarse_on", "coarse_off", "fine_on", "fine_off")
 _MIN_THRESHOLD = 0.5  # below it the baseline Jacobian may leave [0, 1]
@@ -83,7 +84,7 @@ class _Compiled(torch.autograd.Function):
         n_clips, n_steps, n_bands = x.shape
         spikes, decoded = x.new_empty(n_clips, n_steps, 4 * n_bands), x.new_empty(x.shape)
         views = spikes.numpy().reshape(n_clips, n_steps, 4, n_bands), decoded.numpy()
-        in_blocks(encode, n_clips, *map(as_array, (x, *steps)), *views)
+        in_blocks(encode, n_clips, *map(as_array, (x, x.new_zeros(n_bands), *steps)), *views)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, *steps, spikes, decoded)
         return spikes, decoded
@@ -144,6 +145,18 @@ class ResidualConfig:
             raise ValueError(f"encoder.tc and encoder.tf must be above {_MIN_THRESHOLD}")
 
 
+def _streaming(steps: Steps, n_bands: int) -> Stage:
+    values = [as_array(value.expand(n_bands)) for value in steps]
+    dtype = values[0].dtype
+
+    def step(frame: np.ndarray, baseline: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spikes, decoded = np.empty((1, 1, 4, n_bands), dtype), np.empty((1, 1, n_bands), dtype)
+        encode(frame.reshape(1, 1, n_bands), baseline, *values, spikes, decoded, 0, 1)
+        return spikes.reshape(-1), decoded.reshape(-1)
+
+    return Stage(np.zeros(n_bands, dtype), step)
+
+
 def _inverse_softplus(value: float) -> float:
     return math.log(math.expm1(value))
 
@@ -195,6 +208,14 @@ class ResidualEncoder(Encoder):
         assert decoded is not None
         return EncoderOutput(spikes, (decoded - self.bias) / gain)
 
+    def streaming(self) -> Stage:
+        """Return the encoder for one frame at a time; its state is the baseline."""
+        plain = _streaming(self.steps(), self.n_units // 4)
+        if self.config.variant != "E2":
+            return plain
+        gain, bias = as_array(self.log_gain.exp()), as_array(self.bias)
+        return Stage(plain.start, lambda frame, baseline: plain.step(gain * frame + bias, baseline))
+
     def describe(self) -> dict[str, float]:
         """Return steps and thresholds, band means for E1, and the spread of the gains for E2."""
         named = {name: float(value.detach().mean()) for name, value in self.steps()._asdict().items()}
@@ -226,6 +247,10 @@ class FrozenResidual(Encoder):
     def forward(self, x: torch.Tensor, steps: Steps | None = None) -> EncoderOutput:
         """Encode with the fixed steps, or with `steps`."""
         return residual_step_forward(x, self.steps() if steps is None else steps)
+
+    def streaming(self) -> Stage:
+        """Return the encoder for one frame at a time; its state is the baseline."""
+        return _streaming(self.steps(), self.n_units // 4)
 
     def describe(self) -> dict[str, float]:
         """Return steps and thresholds."""

@@ -8,12 +8,14 @@ from models.neurons.kernels import jit
 
 
 @jit
-def encode(x, dc, df, tc, tf, spikes, decoded, start, stop):
+def encode(x, base, dc, df, tc, tf, spikes, decoded, start, stop):
     """Encode the clips ``start:stop``; the equations are those of `models.encoders.residual`.
 
     Parameters
     ----------
     x : np.ndarray [shape=(B, T, F)]
+    base : np.ndarray [shape=(F,)]
+        The baseline before the first frame.
     dc, df, tc, tf : np.ndarray [shape=(F,)]
     spikes : np.ndarray [shape=(B, T, 4, F)]
         Written: coarse on, coarse off, fine on, fine off.
@@ -24,7 +26,7 @@ def encode(x, dc, df, tc, tf, spikes, decoded, start, stop):
     baseline = np.empty(n_bands, x.dtype)
     one, zero = x.dtype.type(1), x.dtype.type(0)
     for b in range(start, stop):
-        baseline[:] = zero
+        baseline[:] = base
         for t in range(n_steps):
             frame, out, row = x[b, t], spikes[b, t], decoded[b, t]
             for i in range(n_bands):
