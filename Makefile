@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv app test lint
+.PHONY: venv app test lint bench bench-peers
 .DELETE_ON_ERROR:
 
 $(VENV)/.app: pyproject.toml
@@ -27,3 +27,11 @@ lint: $(VENV)/.dev          ## ruff, and mypy on models and analysis
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Peers ask for packages that would replace torch: installed without dependencies, beside the environment.
+bench-peers: $(VENV)/.dev   ## what `make bench` compares with
+	$(BIN)/pip install --quiet --upgrade --target build/peers --no-deps snntorch==1.0.0 spikingjelly==2.0.0 \
+		norse==1.1.0 loguru absl-py nir==1.0.8 nirtorch==2.6 onnx onnxruntime protobuf flatbuffers ml_dtypes
+
+bench: $(VENV)/.dev         ## time the kernels against the plain loop and the peers; build/bench.json
+	$(BIN)/python -m tests.bench
