@@ -30,6 +30,7 @@ from analysis.result import Estimate, Result
 from analysis.stats import bootstrap_mean, bootstrap_ratio
 
 BEST = "best"
+_MIN_GROUPS = 5  # speakers that a claim takes: fewer give no interval worth the name
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ def verdict(
     word better from its spikes than from the faithful encoder's, and its SNR is lower, both with intervals
     that leave out 0, at equal event rate and no more channels. Each is "shown" where the whole interval says
     so, "contradicted" where the whole interval says the opposite, else "not shown"; what cannot be computed
-    is "not applicable". Each encoder is read by the decoder that recovers most from it; a loss must also
-    show where both are read by the one that suits the encoder in question.
+    is "not applicable", and so is all where fewer than 5 speakers would carry the intervals. Each encoder is
+    read by the decoder that recovers most from it; a loss must also show where both are read by the one that
+    suits the encoder in question.
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def verdict(
         A split is missing.
     """
     report = progress or (lambda fraction, message: None)
-    if (missing := _missing(recordings)) is not None:
+    if (missing := _missing(recordings, split)) is not None:
         return _inapplicable(recordings, split, seed, command, missing)
 
     def rebuild(of: Recordings, start: float) -> ReconstructionResult:
@@ -162,13 +164,17 @@ def verdict(
     )
 
 
-def _missing(recordings: Recordings) -> str | None:
+def _missing(recordings: Recordings, split: str) -> str | None:
     if "encoder" not in recordings.points:
         return "no encoder was recorded"
     if "features" not in recordings.points:
         return "no features were recorded: there is no sound to compare with, nor a faithful encoder of it"
     if not recordings.points["encoder"].spiking:
         return "the encoder does not spike, so there is no event rate at which to compare it"
+    chosen = recordings.split(split)
+    if (n_groups := len(np.unique(chosen.groups))) < _MIN_GROUPS:
+        unit = "clips" if chosen.speakers is None else "speakers"
+        return f"an interval takes at least {_MIN_GROUPS} {unit}, the {split} split has {n_groups}"
     return None
 
 

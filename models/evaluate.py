@@ -36,7 +36,7 @@ class Evaluation:
         Synaptic operations per clip: ``sum_t n_enc H_1 + sum_l n_l (H_l + H_{l+1})``; for a non-spiking
         encoder the first term is left out (those are multiply-accumulates).
     interval_unit : str
-        ``speaker`` or ``clip``.
+        ``speaker``, or ``clip`` where speakers are unknown or there is but one.
     """
 
     accuracy: float
@@ -88,7 +88,10 @@ def evaluate(model: SpikingClassifier, split: Split, log_mel: np.ndarray) -> Eva
                 error += float((x - output.recordings["decoded"]).square().sum())
     finally:
         model.train(training)
-    groups = np.arange(len(split)) if split.speakers is None else np.asarray(split.speakers)
+    speakers = None if split.speakers is None else np.asarray(split.speakers)
+    if speakers is not None and (speakers == speakers[0]).all():
+        speakers = None
+    groups = np.arange(len(split)) if speakers is None else speakers
     accuracy, low, high = ratio_interval(correct, np.ones(len(split)), groups)
     frames = len(split) * log_mel.shape[1]
     rates = {}
@@ -105,7 +108,7 @@ def evaluate(model: SpikingClassifier, split: Split, log_mel: np.ndarray) -> Eva
         rates,
         10 * float(np.log10(signal / error)) if error > 0 else None,
         _synops(counts, points["readout"].units, bool(model.backbone.config.recurrent)) / len(split),
-        "clip" if split.speakers is None else "speaker",
+        "clip" if speakers is None else "speaker",
     )
 
 

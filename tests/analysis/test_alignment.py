@@ -86,6 +86,18 @@ def test_missing_features_are_not_applicable_never_zero(material, tmp_path):
     assert accuracy.value.item() == 100.0  # what can be measured still is
 
 
+@pytest.mark.parametrize("kept", [1, 4])
+def test_a_handful_of_speakers_carries_no_claim(material, tmp_path, kept):
+    arrays = PLANTED["faithful"](material, 0)
+    other = arrays["split"] != "validation"
+    arrays["speaker"] = np.where(
+        other, material.speaker, np.char.add("v", (np.arange(len(other)) % kept).astype(str))
+    )
+    found = verdict(plant(arrays, tmp_path, f"few-{kept}"))
+    assert (found.faithful, found.task_aligned) == (NOT_APPLICABLE, NOT_APPLICABLE)
+    assert f"at least 5 speakers, the validation split has {kept}" in found.sentence
+
+
 def test_direct_input_is_not_applicable(tmp_path):
     rng = np.random.default_rng(0)
     values = {}
