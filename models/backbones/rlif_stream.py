@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from models.neurons.engine import as_array
-from models.neurons.kernels import integrator_frame, lif_frame
+from models.neurons.frame_kernels import integrator_frame, lif_frame
 from models.neurons.lif import ALPHA_RANGE
 from models.streaming import Stage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.neurons.kernels import jit
+from models.neurons.rows import jit
 
 
 @jit

@@ -17,6 +17,7 @@ from models.errors import SpikelensError
 
 CHOICES = ("auto", "compiled", "plain")
 _VARIABLE = "SPIKELENS_KERNELS"
+_BLOCKS_PER_THREAD = 4
 _DTYPES = (torch.float32, torch.float64)
 _chosen: ContextVar[str | None] = ContextVar("kernels", default=None)
 
@@ -54,18 +55,29 @@ def as_array(tensor: torch.Tensor) -> np.ndarray:
 
 
 def in_blocks(kernel: Callable[..., Any], n_items: int, *arguments: Any) -> list[Any]:
-    """Call ``kernel(*arguments, start, stop)`` on one range of the items for each of torch's threads.
+    """Call ``kernel(*arguments, start, stop)`` on ranges that cover the items, on as many threads as torch.
 
-    A thread keeps its range for the whole sequence and waits without spinning: a busy neighbour costs its
-    share of the cores and no more.
+    A range is worked on by one thread for the whole sequence. There are more ranges than threads and each
+    takes the next when it is done, so a core that is busy with something else gets fewer; nobody waits
+    spinning.
     """
     n_threads = max(1, min(torch.get_num_threads(), n_items))
     if n_threads == 1:
         return [kernel(*arguments, 0, n_items)]
-    edges = [n_items * k // n_threads for k in range(n_threads + 1)]
-    pool = _pool(n_threads - 1)
-    others = [pool.submit(kernel, *arguments, edges[k], edges[k + 1]) for k in range(1, n_threads)]
-    return [kernel(*arguments, 0, edges[1]), *(other.result() for other in others)]
+    n_blocks = min(n_items, _BLOCKS_PER_THREAD * n_threads)
+    edges = [n_items * k // n_blocks for k in range(n_blocks + 1)]
+    waiting = iter(range(n_blocks))
+    results: list[Any] = [None] * n_blocks
+
+    def work() -> None:
+        while (k := next(waiting, None)) is not None:
+            results[k] = kernel(*arguments, edges[k], edges[k + 1])
+
+    others = [_pool(n_threads - 1).submit(work) for _ in range(n_threads - 1)]
+    work()
+    for other in others:
+        other.result()
+    return results
 
 
 def _known(choice: str, name: str) -> str:

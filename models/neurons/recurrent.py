@@ -12,9 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from models.neurons import kernels
+from models.neurons import kernels, product_kernels
 from models.neurons.engine import as_array, compiled, in_blocks
 from models.neurons.lif import integrator_step, lif_start, lif_step
+from models.neurons.rows import column_tiles
 from models.neurons.surrogate import surrogate
 
 Reset = Literal["soft", "hard"]
@@ -132,7 +133,7 @@ class _CompiledLIF(torch.autograd.Function):
         drive, leak = as_array(current), as_array(alpha)
         number = drive.dtype.type
         matrix = np.empty((0, 0), drive.dtype) if weight is None else as_array(weight)
-        tiles = kernels.column_tiles(matrix) if weight is not None else matrix[None][:0]
+        tiles = column_tiles(matrix) if weight is not None else matrix[None][:0]
         membrane, spikes = (current.new_empty(current.shape) for _ in range(2))
         learning = any(ctx.needs_input_grad)
         fired = torch.empty(current.shape if learning else _NOTHING, dtype=torch.uint8)
@@ -183,7 +184,7 @@ class _CompiledLIF(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             grad_weight = weight.new_empty(weight.shape)
             in_blocks(
-                kernels.spike_weight_gradient,
+                product_kernels.spike_weight_gradient,
                 len(grad_weight),
                 fired.numpy(),
                 grad_current.numpy(),
@@ -230,11 +231,11 @@ class _SpikeLinear(torch.autograd.Function):
         out = z.new_empty(*z.shape[:-1], len(weight))
         fired = torch.empty(z.shape, dtype=torch.uint8)
         spiking = in_blocks(
-            kernels.spike_product,
+            product_kernels.spike_product,
             len(rows),
             rows,
             mask,
-            kernels.column_tiles(as_array(weight.T)),
+            column_tiles(as_array(weight.T)),
             out.numpy().reshape(len(rows), -1),
             fired.numpy().reshape(rows.shape),
         )
@@ -259,7 +260,12 @@ class _SpikeLinear(torch.autograd.Function):
         if ctx.needs_input_grad[1] and ctx.spiking:
             by_unit = weight.new_empty(weight.shape[1], weight.shape[0])
             in_blocks(
-                kernels.spike_weight_gradient, len(by_unit), z.numpy(), as_array(gradient), 0, by_unit.numpy()
+                product_kernels.spike_weight_gradient,
+                len(by_unit),
+                z.numpy(),
+                as_array(gradient),
+                0,
+                by_unit.numpy(),
             )
             grad_weight = by_unit.T
         elif ctx.needs_input_grad[1]:
@@ -280,7 +286,7 @@ def _gradient_in_window(
     grad_z = membrane.new_empty(membrane.shape)
     flat = grad_z.numpy().reshape(-1, grad_z.shape[-1])
     in_blocks(
-        kernels.spike_input_gradient,
+        product_kernels.spike_input_gradient,
         len(flat),
         gradient.reshape(len(flat), -1),
         as_array(weight.T),

@@ -44,10 +44,12 @@ def spikelens(problem: Problem, surrogate_name: str = "boxcar", reset: str = "so
 
     def step() -> None:
         with kernels("compiled"):
-            current = spike_linear(problem.x, w_in)
-            spikes, membrane = lif(current, alpha, v, surrogate_name=surrogate_name, reset=reset)
+            spikes, membrane = lif(
+                spike_linear(problem.x, w_in), alpha, v, surrogate_name=surrogate_name, reset=reset
+            )
             window = None if support is None else Window(membrane.detach(), 1.0, support)
             logits = integrate(spike_linear(spikes, w_out, None, window), alpha_out).mean(1)
+            del spikes, membrane, window  # as in the model: nobody holds them through the backward pass
             _finish(F.cross_entropy(logits, problem.labels), list(parameters))
 
     return step
@@ -61,6 +63,7 @@ def plain(problem: Problem, surrogate_name: str = "boxcar", reset: str = "soft")
         with kernels("plain"):
             spikes, _ = lif(F.linear(problem.x, w_in), alpha, v, surrogate_name=surrogate_name, reset=reset)
         logits = _readout(spikes, w_out, alpha_out)
+        del spikes
         _finish(F.cross_entropy(logits, problem.labels), list(parameters))
 
     return step

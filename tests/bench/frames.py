@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.neurons.kernels import integrator_frame, lif_frame
+from models.neurons.frame_kernels import integrator_frame, lif_frame
 from tests.bench.problem import N_OUT, Problem
 
 Frame = Callable[[], None]

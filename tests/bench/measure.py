@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import resource
+import ctypes
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -59,7 +60,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def peak_mb(arm: str, b: int, t: int, h: int) -> float:
-    """Return what one training step of the arm adds to the peak memory of a fresh process."""
+    """Return what one training step of the arm adds to the peak memory of a fresh process (Linux)."""
     command = [sys.executable, "-m", "tests.bench.measure", arm, str(b), str(t), str(h)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
@@ -73,15 +74,16 @@ def _print_peak(arm: str, b: int, t: int, h: int) -> None:
     make = ARMS[arm]
     make(make_problem(Shape(2, 5, h)))()  # loads libraries and compiled code
     step = make(make_problem(Shape(b, t, h)))
-    before = _resident_kb()
+    ctypes.CDLL(None).malloc_trim(0)  # what the set-up freed must not hide what the step needs
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = _status_mb("VmRSS")
     step()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(max(0, peak - before) / 1024)
+    print(_status_mb("VmHWM") - before)
 
 
-def _resident_kb() -> int:
-    with open("/proc/self/status") as lines:  # noqa: PTH123
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+def _status_mb(field: str) -> float:
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 if __name__ == "__main__":

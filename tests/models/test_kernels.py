@@ -11,7 +11,9 @@ from models.errors import SpikelensError
 from models.neurons import kernels as compiled_kernels
 from models.neurons.engine import compiled, kernels
 from models.neurons.lif import lif_start, lif_step
+from models.neurons.product_kernels import spike_weight_gradient
 from models.neurons.recurrent import Window, integrate, lif, spike_linear
+from models.neurons.rows import column_tiles
 from models.neurons.surrogate import SURROGATES
 
 
@@ -70,7 +72,7 @@ def test_compiled_lif_equals_the_reference_loop(name, reset, recurrent, b, t, n)
 def test_wide_layers_go_through_several_tiles():
     values = problem(18, 12, 330)
     weight = values[2].numpy()
-    assert len(compiled_kernels.column_tiles(weight)) > 1
+    assert len(column_tiles(weight)) > 1
     plain, fast = (run(choice, *values) for choice in ("plain", "compiled"))
     assert torch.equal(fast[0], plain[0])
     assert max(relative(a, b) for a, b in zip(fast[3], plain[3], strict=True)) < 1e-9
@@ -110,7 +112,7 @@ def test_float32_follows_float64():
         b,
     )
     grad_weight = np.empty((n, n), np.float32)
-    compiled_kernels.spike_weight_gradient(fired.numpy(), grad_current, 1, grad_weight, 0, n)
+    spike_weight_gradient(fired.numpy(), grad_current, 1, grad_weight, 0, n)
     for ours, reference in zip((grad_current, grad_alpha.sum(0), grad_weight), exact[3], strict=True):
         assert relative(torch.from_numpy(ours), reference) < 1e-4
 
