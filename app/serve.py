@@ -65,6 +65,7 @@ def serve(port: int = 8501, data: Sequence[str] = (), open_browser: bool | None 
         known = os.environ.get("SPIKELENS_DATA")
         os.environ["SPIKELENS_DATA"] = os.pathsep.join([*map(str, folders), *([known] if known else [])])
     _prepare_data()
+    _prepare_kernels()
     port = free_port(port)
     if open_browser is None:
         open_browser = sys.stdout.isatty() and not os.environ.get("CI")
@@ -112,6 +113,14 @@ def _prepare_data() -> None:
             load_spoken35(progress=progress)
     except SpikelensError as error:  # the visitor's own data and imported recordings still work
         print(f"spikelens: {error}", file=sys.stderr)
+
+
+def _prepare_kernels() -> None:
+    from models.warmup import compile_kernels
+
+    with progress_bar("compiling the kernels, once") as progress:
+        compile_kernels()
+        progress(1.0, "")
 
 
 def _announce(port: int, open_browser: bool) -> None:

@@ -1,8 +1,8 @@
 r"""Compiled loops over time for spiking layers, on arrays; `models.neurons.recurrent` gives them gradients.
 
 Every kernel works on the clips ``start:stop`` and touches nothing outside them, releases the interpreter's
-lock, and reduces in a fixed order: results do not depend on the number of threads. What makes them fast is told
-in `models.neurons.rows`.
+lock, and reduces in a fixed order: results do not depend on the number of threads. What makes them fast is
+told in `models.neurons.rows`.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ def test_the_server_listens_on_this_machine_only_and_streamlit_knows_every_flag(
 def test_folders_are_offered_beside_those_already_named(monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(serve, "_prepare_data", lambda: None)
+    monkeypatch.setattr(serve, "_prepare_kernels", lambda: None)
     monkeypatch.setattr(serve, "_announce", lambda port, open_browser: None)
     monkeypatch.setattr("streamlit.web.cli.main", lambda words, **_: started.append(words))
     monkeypatch.setenv("SPIKELENS_DATA", "earlier")

@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+from models.classifier import SpikingClassifier
+from models.config import Recipe
+from models.encoders import residual_kernels
 from models.encoders.residual import Steps, residual_step_forward
 from models.errors import SpikelensError
 from models.neurons import kernels as compiled_kernels
+from models.neurons import product_kernels
 from models.neurons.engine import compiled, kernels
 from models.neurons.lif import lif_start, lif_step
 from models.neurons.product_kernels import spike_weight_gradient
 from models.neurons.recurrent import Window, integrate, lif, spike_linear
 from models.neurons.rows import column_tiles
 from models.neurons.surrogate import SURROGATES
+from models.warmup import compile_kernels
 
 
 @pytest.fixture
@@ -242,3 +247,22 @@ def test_the_choice_of_kernels_is_checked(monkeypatch):
     monkeypatch.setenv("SPIKELENS_KERNELS", "quick")
     with pytest.raises(SpikelensError, match="SPIKELENS_KERNELS: 'quick'"):
         compiled(number)
+
+
+def test_warming_up_leaves_nothing_to_compile():
+    used = (
+        residual_kernels.encode,
+        residual_kernels.encode_backward,
+        compiled_kernels.lif_forward,
+        compiled_kernels.lif_backward,
+        product_kernels.spike_product,
+    )
+    compile_kernels()
+    before = [len(kernel.signatures) for kernel in used]
+    model = SpikingClassifier.from_seed(Recipe.open("gsc8-residual-256x2"), 8).eval()
+    values = torch.randn(3, 98, 40, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        model(values)
+    model(values).logits.sum().backward()
+    assert [len(kernel.signatures) for kernel in used] == before
+    assert min(before) > 0
