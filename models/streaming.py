@@ -85,6 +85,7 @@ class StreamingClassifier:
 
     def step(self, frame: np.ndarray, state: StreamState) -> tuple[StreamOutput, StreamState]:
         """Take in one frame of log-mel ``(F,)``."""
+        frame = np.asarray(frame, self._mean.dtype)
         spikes, encoder = self._encoder.step((frame - self._mean) / self._std, state.encoder)
         (total, layers), backbone = self._backbone.step(spikes, state.backbone)
         n_frames = state.n_frames + 1

@@ -76,7 +76,8 @@ def in_blocks(kernel: Callable[..., Any], n_items: int, *arguments: Any) -> list
     others = [_pool(n_threads - 1).submit(work) for _ in range(n_threads - 1)]
     work()
     for other in others:
-        other.result()
+        if not other.cancel():  # one that never got a core has nothing left to do
+            other.result()
     return results
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.neurons.rows import BLOCK, TILE_BYTES, add_dots, add_rows, jit
 
-_CHUNK = 256  # frames whose gradient rows are summed while they are in cache
+FRAMES = 256  # whose gradient rows are summed while they are in cache; places among them fit a byte
 
 
 @jit
@@ -117,45 +117,53 @@ def spike_input_gradient(grad, rows, membrane, theta, support, keep, out, start,
 
 
 @jit
-def spike_weight_gradient(fired, grad, lag, out, start, stop):
-    """Sum, for each of the units ``start:stop``, the gradient rows of the frames in which it fired.
+def spike_frames(fired, lag, frames, counts, start, stop):
+    """List, for the blocks of frames ``start:stop``, the frames in which each unit fired.
 
     Parameters
     ----------
     fired : np.ndarray [shape=(B, T, N), uint8]
-    grad : np.ndarray [shape=(B, T, H)]
     lag : int
-        Frames from a spike to the gradient row it belongs to: 0, or 1 for recurrent weights.
-    out : np.ndarray [shape=(N, H)]
-        Written.
+        Frames from a spike to the frame it is listed under: 0, or 1 for recurrent weights.
+    frames : np.ndarray [shape=(n_blocks, N, FRAMES), uint8]
+        Written: frames counted from the start of the block of FRAMES frames, clips one behind the other.
+    counts : np.ndarray [shape=(n_blocks, N), int32]
+        Written: how many.
     """
-    n_clips, n_steps, n_out = grad.shape
-    rows = grad.reshape(n_clips * n_steps, n_out)
-    spikes = fired.reshape(n_clips * n_steps, fired.shape[2])
-    width = max(32, TILE_BYTES // (_CHUNK * grad.itemsize))
-    tile = np.empty((_CHUNK, width), grad.dtype)  # packed: rows a power of two apart would evict each other
-    frames = np.empty((stop - start, _CHUNK), np.int32)
-    found = np.empty(stop - start, np.int32)
-    counts = np.empty(stop - start, np.int64)
-    for n in range(start, stop):
-        out[n] = grad.dtype.type(0)
-    for first in range(0, len(rows), _CHUNK):
-        counts[:] = 0
-        for r in range(first, min(first + _CHUNK, len(rows))):
+    n_clips, n_steps, n_units = fired.shape
+    spikes = fired.reshape(n_clips * n_steps, n_units)
+    found = np.empty(n_units, np.int32)
+    for block in range(start, stop):
+        listed, many = frames[block], counts[block]
+        many[:] = 0
+        for r in range(block * FRAMES, min((block + 1) * FRAMES, len(spikes))):
             if r % n_steps < lag:
                 continue
             row, count = spikes[r - lag], 0
-            for n in range(start, stop):  # first collect, then scatter: no branch to guess wrong
-                found[count] = n - start
+            for n in range(n_units):  # first collect, then scatter: no branch to guess wrong
+                found[count] = n
                 count += row[n]
             for k in range(count):
                 n = found[k]
-                frames[n, counts[n]] = r - first
-                counts[n] += 1
-        size = min(_CHUNK, len(rows) - first)
-        for low in range(0, n_out, width):
-            high = min(low + width, n_out)
-            for r in range(size):
-                tile[r, : high - low] = rows[first + r, low:high]
-            for n in range(start, stop):
-                add_rows(out[n, low:high], tile, frames[n - start], counts[n - start])
+                listed[n, many[n]] = r - block * FRAMES
+                many[n] += 1
+
+
+@jit
+def spike_weight_gradient(frames, counts, grad, out, start, stop):
+    """Sum, for each of the units ``start:stop``, the gradient rows of the frames in which it fired.
+
+    Parameters
+    ----------
+    frames, counts : np.ndarray
+        From `spike_frames`.
+    grad : np.ndarray [shape=(R, H)]
+    out : np.ndarray [shape=(N, H)]
+        Written.
+    """
+    for n in range(start, stop):
+        out[n] = grad.dtype.type(0)
+    for block in range(len(frames)):
+        rows = grad[block * FRAMES :]
+        for n in range(start, stop):
+            add_rows(out[n], rows, frames[block, n], counts[block, n])

@@ -182,15 +182,7 @@ class _CompiledLIF(torch.autograd.Function):
         )
         grad_weight = None
         if ctx.needs_input_grad[2]:
-            grad_weight = weight.new_empty(weight.shape)
-            in_blocks(
-                product_kernels.spike_weight_gradient,
-                len(grad_weight),
-                fired.numpy(),
-                grad_current.numpy(),
-                1,
-                grad_weight.numpy(),
-            )
+            grad_weight = torch.from_numpy(spike_weight_gradient(fired.numpy(), grad_current.numpy(), 1))
         return grad_current, torch.from_numpy(grad_alpha).sum(0), grad_weight, None, None, None
 
 
@@ -258,20 +250,25 @@ class _SpikeLinear(torch.autograd.Function):
             if keep is not None:
                 grad_z *= keep
         if ctx.needs_input_grad[1] and ctx.spiking:
-            by_unit = weight.new_empty(weight.shape[1], weight.shape[0])
-            in_blocks(
-                product_kernels.spike_weight_gradient,
-                len(by_unit),
-                z.numpy(),
-                as_array(gradient),
-                0,
-                by_unit.numpy(),
-            )
-            grad_weight = by_unit.T
+            grad_weight = torch.from_numpy(spike_weight_gradient(z.numpy(), as_array(gradient), 0)).T
         elif ctx.needs_input_grad[1]:
             dense = z if keep is None else z * keep
             grad_weight = gradient.flatten(0, -2).T @ dense.flatten(0, -2)
         return grad_z, grad_weight, None, None
+
+
+def spike_weight_gradient(fired: np.ndarray, grad: np.ndarray, lag: int) -> np.ndarray:
+    """Sum ``fired[b, t - lag, n] grad[b, t]`` over clips and frames: ``(N, H)``."""
+    n_units, n_out = fired.shape[2], grad.shape[2]
+    n_rows = len(grad) * grad.shape[1]
+    n_blocks = -(-n_rows // product_kernels.FRAMES)
+    frames = np.empty((n_blocks, n_units, product_kernels.FRAMES), np.uint8)
+    counts = np.empty((n_blocks, n_units), np.int32)
+    in_blocks(product_kernels.spike_frames, n_blocks, fired, lag, frames, counts)
+    out = np.empty((n_units, n_out), grad.dtype)
+    rows = grad.reshape(n_rows, n_out)
+    in_blocks(product_kernels.spike_weight_gradient, n_units, frames, counts, rows, out)
+    return out
 
 
 def _gradient_in_window(

@@ -19,7 +19,7 @@ import numpy as np
 
 # Sums may be regrouped to fill vector registers; infinities and NaN keep their meaning.
 _FAST_MATH = {"reassoc", "contract", "nsz"}
-TILE_BYTES = 256 * 1024  # half of a small second-level cache
+TILE_BYTES = 1024 * 1024  # a share of the last-level cache; narrower tiles cost more calls than they save
 BLOCK = 16  # clips, or frames, that sweep a tile before the next is fetched
 
 
@@ -42,9 +42,15 @@ def column_tiles(weight: np.ndarray) -> np.ndarray:
 
 @jit
 def add_rows(out, rows, events, count):
-    """Add ``rows[events[:count]]`` to `out`, four rows in one pass over it."""
+    """Add ``rows[events[:count]]`` to `out`, eight rows in one pass over it."""
     width = out.shape[0]
     i = 0
+    while i + 8 <= count:
+        a, b, c, d = rows[events[i]], rows[events[i + 1]], rows[events[i + 2]], rows[events[i + 3]]
+        e, f, g, h = rows[events[i + 4]], rows[events[i + 5]], rows[events[i + 6]], rows[events[i + 7]]
+        for k in range(width):
+            out[k] += ((a[k] + b[k]) + (c[k] + d[k])) + ((e[k] + f[k]) + (g[k] + h[k]))
+        i += 8
     while i + 4 <= count:
         a, b, c, d = rows[events[i]], rows[events[i + 1]], rows[events[i + 2]], rows[events[i + 3]]
         for k in range(width):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from models.neurons.frame_kernels import integrator_frame, lif_frame
+from models.neurons.frame_kernels import LayerArrays, network_frame, pack
 from tests.bench.problem import N_OUT, Problem
 
 Frame = Callable[[], None]
@@ -39,20 +39,22 @@ def _state(problem: Problem) -> tuple[torch.Tensor, ...]:
 
 
 def spikelens(problem: Problem) -> Frame:
-    """Run our frame kernels."""
-    x, _, s, _ = (value.numpy() for value in _state(problem))
-    h = problem.shape.h
-    state, out = np.stack((np.zeros(h, np.float32), s[0])), np.zeros((2, N_OUT), np.float32)
-    w_in, v, w_out = (np.ascontiguousarray(w.numpy()) for w in (problem.w_in.T, problem.v, problem.w_out.T))
+    """Run our frame kernel."""
 
-    def vectors(alpha: torch.Tensor) -> np.ndarray:
-        return np.stack((alpha.numpy(), np.ones(len(alpha)), np.zeros(len(alpha)))).astype(np.float32)
+    def layer(weight: torch.Tensor, v: torch.Tensor | None, alpha: torch.Tensor) -> LayerArrays:
+        n = len(alpha)
+        back = None if v is None else v.numpy()
+        return LayerArrays(weight.T.numpy(), back, alpha.numpy(), np.ones(n), np.zeros(n))
 
-    hidden, read, frame, theta = vectors(problem.alpha), vectors(problem.alpha_out), x[0], np.float32(1)
+    hidden = layer(problem.w_in, problem.v, problem.alpha)
+    packed = pack([hidden, layer(problem.w_out, None, problem.alpha_out)])
+    x, _, spikes, _ = (value.numpy() for value in _state(problem))
+    state = packed.start()
+    state[packed.spike_slices()[0]] = spikes[0]
+    frame, theta = x[0], np.float32(1)
 
     def step() -> None:
-        after = lif_frame(frame, True, state, w_in, v, hidden, theta, False)
-        integrator_frame(after[1], out, w_out, read)
+        network_frame(frame, True, state, *packed, theta, False)
 
     return step
 

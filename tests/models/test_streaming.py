@@ -91,6 +91,14 @@ def test_single_precision_streams():
     assert min(agreement) > 0.99
 
 
+def test_frames_of_another_precision_are_converted():
+    model, frames = trained({"name": "direct"}, torch.float32), clips(1)[0].numpy()
+    streaming = StreamingClassifier(model)
+    wide, _ = streaming.step(frames[0], streaming.start())
+    narrow, _ = streaming.step(frames[0].astype(np.float32), streaming.start())
+    np.testing.assert_array_equal(wide.logits, narrow.logits)
+
+
 def test_a_step_can_be_repeated_from_the_same_state():
     model, frames = trained({"name": "residual"}), clips(1)[0].numpy()
     streaming = StreamingClassifier(model)
