@@ -11,7 +11,7 @@ from models.config import Recipe
 def compile_kernels(recipe: str = "gsc8-residual-35k") -> None:
     """Run a shipped recipe's untrained model and its gradients once.
 
-    Ten seconds the first time after an installation; from then on the compiled code comes from the disk.
+    Twenty seconds the first time after an installation; from then on the compiled code comes from the disk.
     """
     model = SpikingClassifier.from_seed(Recipe.open(recipe), 2).eval()
     n_bands = len(model.feature_mean)
