@@ -49,7 +49,7 @@ class PackedNetwork(NamedTuple):
     recurrent: bool
 
     def start(self) -> np.ndarray:
-        """Return the state before the first frame: `membrane_and_spikes` of each layer, then `sums`."""
+        """Return the state before the first frame, laid out as `network_frame` says."""
         return np.zeros(2 * int(self.sizes[1:].sum()), self.parameters.dtype)
 
     def spike_slices(self) -> list[slice]:

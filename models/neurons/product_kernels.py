@@ -150,7 +150,7 @@ def spike_frames(fired, lag, frames, counts, start, stop):
 
 
 @jit
-def spike_weight_gradient(frames, counts, grad, out, start, stop):
+def sum_gradient_rows(frames, counts, grad, out, start, stop):
     """Sum, for each of the units ``start:stop``, the gradient rows of the frames in which it fired.
 
     Parameters

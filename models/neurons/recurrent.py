@@ -267,7 +267,7 @@ def spike_weight_gradient(fired: np.ndarray, grad: np.ndarray, lag: int) -> np.n
     in_blocks(product_kernels.spike_frames, n_blocks, fired, lag, frames, counts)
     out = np.empty((n_units, n_out), grad.dtype)
     rows = grad.reshape(n_rows, n_out)
-    in_blocks(product_kernels.spike_weight_gradient, n_units, frames, counts, rows, out)
+    in_blocks(product_kernels.sum_gradient_rows, n_units, frames, counts, rows, out)
     return out
 
 
