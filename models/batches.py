@@ -14,6 +14,8 @@ from models.data.base import AudioDataset
 from models.features.augment import add_noise, mask, shift
 from models.features.mel import log_mel
 
+_LABELS = 2  # what random numbers are for, beside order (0) and dropout (1)
+
 
 class Batch(NamedTuple):
     """Log-mel ``(B, T, F)`` and labels ``(B,)``."""
@@ -47,6 +49,9 @@ def training_batches(
     """
     split, size = dataset.split("train"), recipe.train.batch_size
     order = torch.randperm(len(split), generator=generator).numpy()
+    labels = split.labels
+    if recipe.train.shuffle_labels:
+        labels = np.random.default_rng([recipe.seed, _LABELS]).permutation(labels)
 
     def prepare(number: int) -> Batch:
         rows = order[number * size : (number + 1) * size]
@@ -54,7 +59,7 @@ def training_batches(
         waveforms = shift(waveforms, recipe.augment, recipe.features.sample_rate, generator)
         waveforms = add_noise(waveforms, dataset.noise, recipe.augment, generator)
         values = mask(log_mel(waveforms, recipe.features), fill, recipe.augment, generator)
-        return Batch(values, torch.from_numpy(split.labels[rows]))
+        return Batch(values, torch.from_numpy(labels[rows]))
 
     return _one_ahead(prepare, n_batches(dataset, recipe))
 

@@ -61,6 +61,12 @@ class TrainConfig:
         Weight of the mean hidden rate.
     warmup : float
         Fraction of all steps before the peak learning rate.
+    reconstruction_weight : float
+        Weight of the encoder's mean squared reconstruction error in the loss.
+    encoder_task_gradient : bool
+        False: the encoder learns from rate and reconstruction alone, the rest of the network from its spikes.
+    shuffle_labels : bool
+        Train on labels permuted once, a null: nothing of the task can be learned. The last epoch is kept.
     """
 
     epochs: int = 30
@@ -74,6 +80,9 @@ class TrainConfig:
     rate_ramp: float = 0.1
     hidden_rate_weight: float = 0.0
     warmup: float = 0.3
+    reconstruction_weight: float = 0.0
+    encoder_task_gradient: bool = True
+    shuffle_labels: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):

@@ -55,12 +55,14 @@ def write_card(folder: Path, recipe_name: str, options: Sequence[str] = (), seed
     layers = " and ".join(str(n) for n in getattr(info.recipe.backbone, "hidden", ()))
     rows = [_score_row(name, metrics[name]) for name in ("validation", "test") if name in metrics]
     snr = metrics.get("snr_db")
+    shuffled = info.recipe.train.shuffle_labels
     lines = [
         f"# {folder.name}",
         "",
         f"Encoder: {encoder}. Backbone: recurrent LIF, {layers} units, leaky readout.",
         f"{metrics['parameters']:,} parameters, seed {metrics['seed']}, epoch {metrics['epoch']} of "
-        f"{info.recipe.train.epochs}, chosen on validation"
+        f"{info.recipe.train.epochs}, "
+        + ("the last: it learned from shuffled labels" if shuffled else "chosen on validation")
         + ("; the test split was scored once, afterwards." if "test" in metrics else "."),
         "",
         "```",

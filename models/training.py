@@ -139,7 +139,8 @@ def train(
         if scores.snr_db is not None:
             row["snr_db"] = scores.snr_db
         state.history.append(row | {f"encoder_{k}": v for k, v in state.model.encoder.describe().items()})
-        if (key := (scores.accuracy, -scores.cross_entropy)) > state.best_key:
+        key = (scores.accuracy, -scores.cross_entropy)
+        if key > state.best_key or recipe.train.shuffle_labels:  # a null is not chosen by the truth
             state.best_key = key
             state.best = {k: v.clone() for k, v in state.model.state_dict().items()}
             state.best["epoch"] = torch.tensor(state.epoch)

@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from models.encoders.base import Encoder, EncoderOutput
-from models.encoders.fit import StepValues, fit_steps
+from models.encoders.fit import StepValues, fit_steps, fit_steps_at_rate
 from models.encoders.residual_kernels import encode, encode_backward
 from models.neurons.engine import as_array, compiled, in_blocks
 from models.neurons.surrogate import spike, triangle
@@ -278,10 +278,25 @@ class Sf2Init(FrozenResidual):
 
 @dataclass(frozen=True)
 class Sf2RecConfig:
-    """The faithful control: steps that minimise reconstruction error plus `rate_cost` times the rate."""
+    """The faithful control: steps that minimise reconstruction error plus `rate_cost` times the rate.
+
+    Attributes
+    ----------
+    rate_cost : float
+        Price of one event per channel and frame.
+    rate : float or None
+        Events per channel and frame to be met instead (SF2-rec@r).
+    """
 
     name: Literal["sf2-rec"] = "sf2-rec"
     rate_cost: float = 0.0
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and (self.rate_cost or not 0 < self.rate < 1):
+            raise ValueError(
+                f"encoder.rate: {self.rate} must lie between 0 and 1, with encoder.rate_cost = 0"
+            )
 
 
 @register_encoder("sf2-rec", Sf2RecConfig)
@@ -294,5 +309,7 @@ class Sf2Rec(FrozenResidual):
 
     def fit(self, features: np.ndarray) -> None:
         """Fit the four values on normalised training features ``(n, T, F)``."""
-        for name, value in fit_steps(features, self.config.rate_cost)._asdict().items():
+        rate, cost = self.config.rate, self.config.rate_cost
+        fitted = fit_steps(features, cost) if rate is None else fit_steps_at_rate(features, rate)
+        for name, value in fitted._asdict().items():
             getattr(self, name).fill_(value)

@@ -11,6 +11,8 @@ from torch import nn
 
 from models.classifier import Output, SpikingClassifier
 from models.config import TrainConfig
+from models.encoders.base import EncoderOutput
+from models.errors import SpikelensError
 
 
 def loss(output: Output, labels: torch.Tensor, config: TrainConfig, rate_weight: float) -> torch.Tensor:
@@ -99,9 +101,19 @@ def bptt_step(
     scale = one_cycle(step, n_steps, config.warmup)
     for group in optimiser.param_groups:
         group["lr"] = scale * group["peak_lr"]
-    output = model(log_mel, generator=generator)
+    x = model.normalise(log_mel)
+    encoded = model.encoder(x)
+    if config.encoder_task_gradient:
+        output = model.classify(encoded, generator=generator)
+    else:
+        apart = EncoderOutput(encoded.spikes.detach(), None)
+        output = model.classify(apart, generator=generator)._replace(encoder_rate=encoded.spikes.mean())
     rate_weight = ramped_rate_weight(step, n_steps, config) if groups.encoder else 0.0
     value = loss(output, labels, config, rate_weight)
+    if config.reconstruction_weight:
+        if encoded.decoded is None:
+            raise SpikelensError("train.reconstruction_weight: this encoder has no decoder; allowed is 0")
+        value = value + config.reconstruction_weight * (x - encoded.decoded).square().mean()
     optimiser.zero_grad(set_to_none=True)
     value.backward()
     norms = [float(nn.utils.clip_grad_norm_(part, config.clip_norm)) if part else 0.0 for part in groups]

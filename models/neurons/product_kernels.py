@@ -11,6 +11,7 @@ import numpy as np
 from models.neurons.rows import BLOCK, TILE_BYTES, add_dots, add_rows, jit
 
 FRAMES = 256  # whose gradient rows are summed while they are in cache; places among them fit a byte
+BLOCKS = 16  # of FRAMES frames listed at a time: the lists of a whole batch are as large as its spikes
 
 
 @jit
@@ -117,16 +118,19 @@ def spike_input_gradient(grad, rows, membrane, theta, support, keep, out, start,
 
 
 @jit
-def spike_frames(fired, lag, frames, counts, start, stop):
-    """List, for the blocks of frames ``start:stop``, the frames in which each unit fired.
+def spike_frames(fired, lag, first, frames, counts, start, stop):
+    """List, for some blocks of frames, the frames in which each unit fired.
 
     Parameters
     ----------
     fired : np.ndarray [shape=(B, T, N), uint8]
     lag : int
         Frames from a spike to the frame it is listed under: 0, or 1 for recurrent weights.
+    first : int
+        The block of FRAMES frames, clips one behind the other, that comes first in `frames`; listed are
+        those from ``first + start`` to ``first + stop``.
     frames : np.ndarray [shape=(n_blocks, N, FRAMES), uint8]
-        Written: frames counted from the start of the block of FRAMES frames, clips one behind the other.
+        Written: frames counted from the start of their block.
     counts : np.ndarray [shape=(n_blocks, N), int32]
         Written: how many.
     """
@@ -136,7 +140,8 @@ def spike_frames(fired, lag, frames, counts, start, stop):
     for block in range(start, stop):
         listed, many = frames[block], counts[block]
         many[:] = 0
-        for r in range(block * FRAMES, min((block + 1) * FRAMES, len(spikes))):
+        origin = (first + block) * FRAMES
+        for r in range(origin, min(origin + FRAMES, len(spikes))):
             if r % n_steps < lag:
                 continue
             row, count = spikes[r - lag], 0
@@ -145,24 +150,23 @@ def spike_frames(fired, lag, frames, counts, start, stop):
                 count += row[n]
             for k in range(count):
                 n = found[k]
-                listed[n, many[n]] = r - block * FRAMES
+                listed[n, many[n]] = r - origin
                 many[n] += 1
 
 
 @jit
-def sum_gradient_rows(frames, counts, grad, out, start, stop):
-    """Sum, for each of the units ``start:stop``, the gradient rows of the frames in which it fired.
+def add_gradient_rows(frames, counts, grad, out, start, stop):
+    """Add, for each of the units ``start:stop``, the gradient rows of the frames in which it fired.
 
     Parameters
     ----------
     frames, counts : np.ndarray
         From `spike_frames`.
     grad : np.ndarray [shape=(R, H)]
+        From the first frame of the first listed block on.
     out : np.ndarray [shape=(N, H)]
-        Written.
+        Added to.
     """
-    for n in range(start, stop):
-        out[n] = grad.dtype.type(0)
     for block in range(len(frames)):
         rows = grad[block * FRAMES :]
         for n in range(start, stop):

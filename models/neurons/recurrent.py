@@ -260,14 +260,17 @@ class _SpikeLinear(torch.autograd.Function):
 def spike_weight_gradient(fired: np.ndarray, grad: np.ndarray, lag: int) -> np.ndarray:
     """Sum ``fired[b, t - lag, n] grad[b, t]`` over clips and frames: ``(N, H)``."""
     n_units, n_out = fired.shape[2], grad.shape[2]
-    n_rows = len(grad) * grad.shape[1]
-    n_blocks = -(-n_rows // product_kernels.FRAMES)
-    frames = np.empty((n_blocks, n_units, product_kernels.FRAMES), np.uint8)
-    counts = np.empty((n_blocks, n_units), np.int32)
-    in_blocks(product_kernels.spike_frames, n_blocks, fired, lag, frames, counts)
-    out = np.empty((n_units, n_out), grad.dtype)
-    rows = grad.reshape(n_rows, n_out)
-    in_blocks(product_kernels.sum_gradient_rows, n_units, frames, counts, rows, out)
+    rows = grad.reshape(-1, n_out)
+    n_blocks = -(-len(rows) // product_kernels.FRAMES)
+    listed = min(n_blocks, product_kernels.BLOCKS)
+    frames = np.empty((listed, n_units, product_kernels.FRAMES), np.uint8)
+    counts = np.empty((listed, n_units), np.int32)
+    out = np.zeros((n_units, n_out), grad.dtype)
+    for first in range(0, n_blocks, listed):
+        count = min(listed, n_blocks - first)
+        in_blocks(product_kernels.spike_frames, count, fired, lag, first, frames, counts)
+        here = rows[first * product_kernels.FRAMES :]
+        in_blocks(product_kernels.add_gradient_rows, n_units, frames[:count], counts[:count], here, out)
     return out
 
 

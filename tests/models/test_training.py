@@ -137,3 +137,24 @@ def test_a_frozen_encoder_gets_no_penalty_and_does_not_move(tones, recipe):
     assert checkpoint.history[0]["encoder_dc"] == pytest.approx(0.9)
     assert checkpoint.history[0]["train_loss"] < 10  # 100 x rate would be far above
     assert checkpoint.history[0]["gradient_norm_encoder"] == 0
+
+
+def test_an_encoder_cut_off_from_the_task_learns_to_reconstruct(tones, recipe):
+    cut = {"train.encoder_task_gradient": False, "train.rate_weight": 0.0, "train.epochs": 3}
+    train(recipe.override(cut), tones, user_checkpoints() / "no-aim")
+    assert load_checkpoint("no-aim").history[-1]["encoder_dc"] == pytest.approx(0.9)  # nothing moves it
+    train(recipe.override(cut | {"train.reconstruction_weight": 1.0}), tones, user_checkpoints() / "rebuilds")
+    path = [row["snr_db"] for row in load_checkpoint("rebuilds").history]
+    assert path[-1] > load_checkpoint("no-aim").history[-1]["snr_db"]
+    direct = Recipe.from_dict(
+        recipe.to_dict() | {"encoder": {"name": "direct"}, "train": {"reconstruction_weight": 1.0}}
+    )
+    with pytest.raises(SpikelensError, match="no decoder"):
+        train(direct, tones, user_checkpoints() / "direct-rebuilds")
+
+
+def test_nothing_is_learned_from_shuffled_labels_and_the_last_epoch_is_kept(tones, recipe):
+    null = recipe.override({"train.epochs": 8, "train.batch_size": 12, "train.shuffle_labels": True})
+    metrics = train(null, tones, user_checkpoints() / "shuffled")
+    assert metrics["epoch"] == 8
+    assert metrics["validation"]["accuracy"] < 0.67  # 1 where the labels are true, a third by chance
