@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,16 +85,59 @@ def faithful_reference(
         "optimum_snr_db": float(best.snr_db),
     }
     name = f"{recordings.name} SF2-rec" + (f"@{used.rate:.3f}" if reached else "")
+    return _kept(roots, name, digest, recordings, templates, steps, extra, report)
+
+
+def fixed_encoder(
+    recordings: Recordings, name: str, steps: StepValues, progress: Progress | None = None
+) -> Recordings:
+    """Return recordings of the residual encoder with given steps on the same clips; kept in the cache.
+
+    Parameters
+    ----------
+    recordings : Recordings
+        With ``features`` and a training split.
+    name : str
+        Of the encoder; the result is named after `recordings` and it.
+    steps : StepValues
+
+    Returns
+    -------
+    Recordings
+        Points ``features`` (normalised), ``encoder`` and ``decoded``; ``extra`` holds ``steps``.
+    """
+    key = json.dumps([_VERSION, recordings.digest, list(recordings.splits), list(steps)])
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    roots = [place / "reference" / digest[:32] for place in cache_places()]
+    for root in roots:
+        if root.exists():
+            return Recordings(root)
+    data_digest = recordings.extra.get("data_digest", recordings.digest)
+    extra = {"data_digest": data_digest, "steps": steps._asdict()}
+    templates = train_templates(recordings)
+    report = progress or (lambda fraction, message: None)
+    return _kept(roots, f"{recordings.name} {name}", digest, recordings, templates, steps, extra, report)
+
+
+def _kept(
+    roots: Sequence[Path],
+    name: str,
+    digest: str,
+    recordings: Recordings,
+    templates: Templates,
+    steps: StepValues,
+    extra: Mapping[str, Any],
+    report: Progress,
+) -> Recordings:
+    """Write to the first place that takes it and open what was written."""
     for root in roots:
         try:
             _write(root, name, digest, recordings, templates, steps, extra, report)
             return Recordings(root)
         except OSError as error:
-            _log.warning(
-                "the faithful encoder cannot be kept in %s (%s)", root.parent, error.strerror or error
-            )
+            _log.warning("a control encoder cannot be kept in %s (%s)", root.parent, error.strerror or error)
             problem = error
-    raise SpikelensError(f"cache: the faithful encoder cannot be stored ({problem.strerror or problem})")
+    raise SpikelensError(f"cache: a control encoder cannot be stored ({problem.strerror or problem})")
 
 
 def _write(
@@ -143,7 +186,7 @@ def _write(
                 writer.write(split.name, "features", block, features)
                 writer.write(split.name, "encoder", block, spikes)
                 writer.write(split.name, "decoded", block, decoded)
-                report(0.5 + 0.5 * block.stop / len(split), f"faithful encoder on {split.name}")
+                report(0.5 + 0.5 * block.stop / len(split), f"control encoder on {split.name}")
 
 
 def events_per_frame(recordings: Recordings, split: str) -> float:
