@@ -21,7 +21,7 @@ from models.paths import cache_places
 if TYPE_CHECKING:
     from models.encoders.fit import StepValues
 
-_VERSION = 1
+_VERSION = 2
 _log = logging.getLogger("spikelens")
 _MAX_CLIPS = 500  # settle the rate to about the 1 % within which it is matched
 STREAMS = ("coarse_on", "coarse_off", "fine_on", "fine_off")
@@ -54,9 +54,8 @@ def faithful_reference(
     """
     from models.encoders.fit import fit_steps, fit_steps_at_rate, residual_statistics
 
-    key = json.dumps([_VERSION, recordings.digest, list(recordings.splits), matched])
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    roots = [place / "reference" / digest[:32] for place in cache_places()]
+    rate = recordings.digest if matched else None
+    digest, roots = _place(recordings, "SF2-rec", rate)
     for root in roots:
         if root.exists():
             return Recordings(root)
@@ -84,7 +83,7 @@ def faithful_reference(
         "optimum_rate": best.rate,
         "optimum_snr_db": float(best.snr_db),
     }
-    name = f"{recordings.name} SF2-rec" + (f"@{used.rate:.3f}" if reached else "")
+    name = f"{recordings.dataset} SF2-rec" + (f"@{used.rate:.3f}" if reached else "")
     return _kept(roots, name, digest, recordings, templates, steps, extra, report)
 
 
@@ -98,7 +97,7 @@ def fixed_encoder(
     recordings : Recordings
         With ``features`` and a training split.
     name : str
-        Of the encoder; the result is named after `recordings` and it.
+        Of the encoder; the result is named after the data set and it.
     steps : StepValues
 
     Returns
@@ -106,9 +105,7 @@ def fixed_encoder(
     Recordings
         Points ``features`` (normalised), ``encoder`` and ``decoded``; ``extra`` holds ``steps``.
     """
-    key = json.dumps([_VERSION, recordings.digest, list(recordings.splits), list(steps)])
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    roots = [place / "reference" / digest[:32] for place in cache_places()]
+    digest, roots = _place(recordings, list(steps))
     for root in roots:
         if root.exists():
             return Recordings(root)
@@ -116,7 +113,21 @@ def fixed_encoder(
     extra = {"data_digest": data_digest, "steps": steps._asdict()}
     templates = train_templates(recordings)
     report = progress or (lambda fraction, message: None)
-    return _kept(roots, f"{recordings.name} {name}", digest, recordings, templates, steps, extra, report)
+    return _kept(roots, f"{recordings.dataset} {name}", digest, recordings, templates, steps, extra, report)
+
+
+def _place(recordings: Recordings, *settings: Any) -> tuple[str, list[Path]]:
+    """Return digest and possible folders of a control encoder; one that depends on the sound alone is shared.
+
+    Captures of two checkpoints on one data set hold the same features, bit for bit.
+    """
+    extra = recordings.extra
+    sound: Any = recordings.digest
+    if recordings.source == "checkpoint":
+        sound = [extra[part] for part in ("data_digest", "features", "feature_mean", "feature_std")]
+    key = json.dumps([_VERSION, sound, list(recordings.splits), *settings], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return digest, [place / "reference" / digest[:32] for place in cache_places()]
 
 
 def _kept(

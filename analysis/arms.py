@@ -1,0 +1,34 @@
+"""Trainings that belong together: the same recipe with other seeds, or with one thing changed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from models.checkpoint import CheckpointInfo, list_checkpoints
+from models.config import Recipe
+
+
+def same_training(recipe: Recipe) -> str:
+    """Return what all trainings of one arm share: the recipe without name and seed, as stable JSON."""
+    body = recipe.to_dict()
+    del body["name"], body["seed"]
+    return json.dumps(body, sort_keys=True)
+
+
+def siblings(info: CheckpointInfo, **changes: Any) -> list[CheckpointInfo]:
+    """Return the checkpoints trained like one on the same data, apart from the seed and some changes, by name.
+
+    Parameters
+    ----------
+    info : CheckpointInfo
+    **changes
+        Dotted keys of the recipe, as for `Recipe.override`: ``**{"train.shuffle_labels": True}``. Without
+        any, the checkpoint itself is among the result.
+    """
+    wanted = same_training(info.recipe.override(changes))
+    return [
+        other
+        for other in list_checkpoints()
+        if other.data["digest"] == info.data["digest"] and same_training(other.recipe) == wanted
+    ]
