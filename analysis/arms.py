@@ -17,7 +17,7 @@ def same_training(recipe: Recipe) -> str:
 
 
 def siblings(info: CheckpointInfo, **changes: Any) -> list[CheckpointInfo]:
-    """Return the checkpoints trained like one on the same data, apart from the seed and some changes, by name.
+    """Return the checkpoints trained like one on the same data but for the seed and some changes, by name.
 
     Parameters
     ----------
