@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from analysis.figures.raster import raster_figure, save_raster
+from analysis.figures.raster import draw_raster, raster_table, save_raster
 from analysis.raster import RasterResult, raster, running_probabilities
 from models.errors import SpikelensError
 
@@ -146,7 +146,7 @@ def test_the_same_result_gives_the_same_bytes(recordings, tmp_path, suffix):
 
 def test_the_figure_shows_every_spike_on_one_clock(recordings):
     found = raster(recordings, clip=3)
-    features, on, off, words = raster_figure(found).axes
+    features, on, off, words = draw_raster(raster_table(found)).axes
     drawn = sum(len(panel.lines[0].get_xdata()) for panel in (on, off))
     assert drawn == SPIKES[3].sum()
     assert {panel.get_xlim() for panel in (features, on, off, words)} == {(0.0, 80.0)}
@@ -159,7 +159,7 @@ def test_the_figure_follows_the_order_of_units(record):
     spikes[0, 0, 2] = 1
     spikes[0, :3, 1] = 1
     found = raster(record(spikes), sort="rate")  # 1, 2, 0
-    times, rows = raster_figure(found).axes[0].lines[0].get_data()
+    times, rows = draw_raster(raster_table(found)).axes[0].lines[0].get_data()
     assert sorted(zip(times, rows, strict=True)) == [(5, 0), (5, 1), (15, 0), (25, 0)]
 
 
