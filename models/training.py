@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from models.batches import epoch_generator, n_batches, training_batches
-from models.checkpoint import CONFIG, save_checkpoint, write_atomically
+from models.checkpoint import CONFIG, save_checkpoint, save_snapshot, write_atomically
 from models.classifier import SpikingClassifier, count_parameters
 from models.config import Recipe
 from models.data.base import AudioDataset
@@ -83,6 +83,7 @@ def train(
     *,
     resume: bool = False,
     score_test: bool = False,
+    snapshot_every: int = 0,
     progress: Callable[[Progress], None] | None = None,
 ) -> dict[str, Any]:
     """Train a model and write its checkpoint into `folder`.
@@ -102,6 +103,8 @@ def train(
         Continue what was begun there.
     score_test : bool
         Score the test split, once, with the chosen weights. Leave it off while settings are still chosen.
+    snapshot_every : int
+        Keep the weights of every so many epochs, for the analyses that follow a training; 0 keeps none.
     progress : callable, optional
 
     Returns
@@ -144,6 +147,8 @@ def train(
             state.best_key = key
             state.best = {k: v.clone() for k, v in state.model.state_dict().items()}
             state.best["epoch"] = torch.tensor(state.epoch)
+        if snapshot_every and state.epoch % snapshot_every == 0:
+            save_snapshot(folder, state.model, state.epoch)
         _save(folder / RESUME, state, identity)
     metrics = _finish(state, recipe, dataset, folder, features["validation"], score_test)
     (folder / RESUME).unlink(missing_ok=True)

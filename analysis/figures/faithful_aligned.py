@@ -1,4 +1,4 @@
-"""The plane of the verdict as a paper figure: sound kept against word gained, every encoder with intervals."""
+"""The plane of the verdict as a paper figure: sound kept against word gained, with intervals."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def faithful_aligned(verdicts: Sequence[VerdictResult]) -> PaperFigure:
         "faithful-aligned",
         _table(placed),
         draw,
-        f"Sound kept (SNR of the log-mel rebuilt by the best decoder) against word gained (accuracy of a linear "
-        f"probe less that on SF2-rec at the same event rate), {where.dataset}/{where.split}. Bars: 95 % "
+        f"Sound kept (SNR of the log-mel rebuilt by the best decoder) against word gained (accuracy of a "
+        f"linear probe less that on SF2-rec at the same event rate), {where.dataset}/{where.split}. Bars: 95 % "
         f"bootstrap over {where.interval_unit}s, one training each. Crosses: SF2-rec at the encoder's rate. "
         f"Vertical lines: what the mean clip and the mean clip of the word give without a spike.{synthetic}",
         [verdict.provenance for verdict in placed],

@@ -28,8 +28,8 @@ def raster_paper_figure(result: RasterResult) -> PaperFigure:
         raster_table(result),
         draw_raster,
         f"Clip {result.clip_id} ({result.label!r}) of {where.dataset}/{where.split} on its way through "
-        f"{where.subject}{taken}: normalised log-mel, spikes by stream and layer (units by {result.sort}), and "
-        f"the probabilities of the likeliest words given the sound so far.{synthetic}",
+        f"{where.subject}{taken}: normalised log-mel, spikes by stream and layer (units by {result.sort}), "
+        f"and the probabilities of the likeliest words given the sound so far.{synthetic}",
         [where],
     )
 
@@ -73,7 +73,7 @@ def raster_table(result: RasterResult) -> pd.DataFrame:
                 "time_ms": [np.nan],
                 "row": [np.nan],
                 "value": [np.nan],
-            }  # an empty panel is still there
+            }  # an empty panel stays
         parts.append(
             pd.DataFrame({"panel": name, "kind": "spikes", "title": title, "size": active.shape[1]} | spikes)
         )

@@ -31,6 +31,9 @@ def train_command(
     seed: int | None = typer.Option(None, help="Seed of weights, data order and augmentation."),
     name: str | None = typer.Option(None, help="Name of the checkpoint; the recipe's by default."),
     resume: bool = typer.Option(False, help="Continue an unfinished run of this name."),
+    snapshots: int = typer.Option(
+        0, "--snapshots", min=0, help="Keep the weights of every so many epochs, to follow the training."
+    ),
     score_test: bool = typer.Option(
         False, "--score-test", help="Score the test split once at the end; not while choosing settings."
     ),
@@ -58,7 +61,15 @@ def train_command(
     for line in dataset.report.lines():
         typer.echo(line, err=True)
     with _training_bar(folder.name) as progress:
-        metrics = train(opened, dataset, folder, resume=resume, score_test=score_test, progress=progress)
+        metrics = train(
+            opened,
+            dataset,
+            folder,
+            resume=resume,
+            score_test=score_test,
+            snapshot_every=snapshots,
+            progress=progress,
+        )
     write_card(folder, recipe, [f"--set {text}" for text in set_], seed)
     if as_json:
         print_json({"checkpoint": folder.name, **metrics})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.checkpoint import load_checkpoint
+from models.checkpoint import load_checkpoint, load_snapshots
 from models.config import Recipe
 from models.errors import SpikelensError
 from models.learning.bptt import one_cycle, ramped_rate_weight
@@ -158,3 +158,17 @@ def test_nothing_is_learned_from_shuffled_labels_and_the_last_epoch_is_kept(tone
     metrics = train(null, tones, user_checkpoints() / "shuffled")
     assert metrics["epoch"] == 8
     assert metrics["validation"]["accuracy"] < 0.67  # 1 where the labels are true, a third by chance
+
+
+def test_snapshots_follow_a_training_and_end_at_its_last_weights(tones, recipe):
+    folder = user_checkpoints() / "followed"
+    null = recipe.override({"train.epochs": 4, "train.shuffle_labels": True})  # keeps the last epoch
+    train(null, tones, folder, snapshot_every=2)
+    kept = load_snapshots("followed")
+    assert list(kept) == [2, 4]
+    last = load_checkpoint("followed").model.state_dict()
+    assert all(torch.equal(value, last[key]) for key, value in kept[4].state_dict().items())
+    assert any(not torch.equal(value, last[key]) for key, value in kept[2].state_dict().items())
+    (folder / "snapshots" / "epoch-002.safetensors").write_bytes(b"torn")
+    with pytest.raises(SpikelensError, match=r"epoch-002.*not a whole safetensors"):
+        load_snapshots("followed")
