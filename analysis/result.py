@@ -23,12 +23,22 @@ Array = Annotated[
 ]
 Number = Annotated[float, BeforeValidator(lambda value: np.nan if value is None else value)]
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 _PACKAGES = ("spikelens", "torch", "numpy", "scikit-learn", "librosa", "umap-learn")
 
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the packages a result depends on."""
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV in which no cell can be taken for a formula."""
+
+    def safe(cell: object) -> object:
+        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+    return table.map(safe).rename(columns=safe).to_csv(index=False)
 
 
 @dataclass(frozen=True)

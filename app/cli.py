@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from app.commands import analyses, data, training
+from app.commands import analyses, data, papers, training
 from app.commands.output import fail
 from models.errors import SpikelensError
 
@@ -22,6 +22,7 @@ cli = typer.Typer(
 cli.add_typer(data.group, name="data")
 training.add_to(cli)
 analyses.add_to(cli)
+papers.add_to(cli)
 
 
 @cli.command("app")

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.result import Provenance, Result
+from analysis.result import Provenance, Result, to_csv
 from analysis.subjects import Subject
 from app import session
 from app.charts.theme import CONFIG
@@ -20,7 +20,6 @@ from models.errors import SpikelensError
 
 _log = logging.getLogger("spikelens")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
@@ -139,15 +138,6 @@ def numbers(result: Result, key: str) -> None:
         if where.command:
             st.code(where.command, language="bash", wrap_lines=True)
     st.caption(source_line(where, table))
-
-
-def to_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV in which no cell can be taken for a formula."""
-
-    def safe(cell: object) -> object:
-        return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-    return table.map(safe).rename(columns=safe).to_csv(index=False)
 
 
 def source_line(where: Provenance, table: pd.DataFrame | None = None) -> str:

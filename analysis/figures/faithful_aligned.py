@@ -35,8 +35,8 @@ def faithful_aligned(verdicts: Sequence[VerdictResult]) -> PaperFigure:
         _table(placed),
         draw,
         f"Sound kept (SNR of the log-mel rebuilt by the best decoder) against word gained (accuracy of a "
-        f"linear probe less that on SF2-rec at the same event rate), {where.dataset}/{where.split}. Bars: 95 % "
-        f"bootstrap over {where.interval_unit}s, one training each. Crosses: SF2-rec at the encoder's rate. "
+        f"linear probe less that on SF2-rec at the same event rate), {where.dataset}/{where.split}. Bars: "
+        f"95 % bootstrap over {where.interval_unit}s, one training each. Crosses: SF2-rec at equal rate. "
         f"Vertical lines: what the mean clip and the mean clip of the word give without a spike.{synthetic}",
         [verdict.provenance for verdict in placed],
     )

@@ -11,7 +11,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,5 +125,6 @@ def write(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         os.replace(temporary, path)  # noqa: PTH105
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise SpikelensError(f"out: {path.name} cannot be written ({error.strerror or error})") from None

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.alignment import VerdictResult
+from analysis.result import to_csv
 from analysis.shipped import kept_verdict
 from analysis.subjects import how_to_get
 from app import session, widgets
@@ -100,7 +101,7 @@ def _scores(infos: list[CheckpointInfo]) -> None:
         "operations on validation. Intervals: 95 % bootstrap over speakers, or clips where they are unknown; "
         "one training seed each. gsc8 is GSC-8, eight words: not comparable with 35-word figures."
     )
-    st.download_button("CSV", lambda: widgets.to_csv(table), "checkpoints.csv", "text/csv", on_click="ignore")
+    st.download_button("CSV", lambda: to_csv(table), "checkpoints.csv", "text/csv", on_click="ignore")
     here = {data for info in infos for data in session.datasets(info.name)}
     for data in sorted({str(info.data["name"]) for info in infos} - here):
         st.caption(f"{widgets.plain(data)} is not on this machine. {widgets.plain(how_to_get(data))}")

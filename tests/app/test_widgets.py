@@ -3,8 +3,8 @@
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from analysis.result import Provenance
-from app.widgets import plain, source_line, to_csv
+from analysis.result import Provenance, to_csv
+from app.widgets import plain, source_line
 
 
 def test_a_cell_that_looks_like_a_formula_is_text_and_numbers_stay_numbers():
