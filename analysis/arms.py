@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from models.checkpoint import CheckpointInfo, list_checkpoints
+from models.checkpoint import CheckpointInfo, list_arms, list_checkpoints
 from models.config import Recipe
 
 
@@ -27,8 +27,9 @@ def siblings(info: CheckpointInfo, **changes: Any) -> list[CheckpointInfo]:
         any, the checkpoint itself is among the result.
     """
     wanted = same_training(info.recipe.override(changes))
+    known = {other.name: other for other in (*list_arms(), *list_checkpoints())}
     return [
         other
-        for other in list_checkpoints()
+        for _, other in sorted(known.items())
         if other.data["digest"] == info.data["digest"] and same_training(other.recipe) == wanted
     ]

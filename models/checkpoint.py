@@ -20,7 +20,7 @@ from safetensors.torch import save as save_tensors
 from models.classifier import SpikingClassifier, count_parameters
 from models.config import Recipe
 from models.errors import SpikelensError
-from models.paths import checkpoint_roots
+from models.paths import arms_folder, checkpoint_roots
 
 SCHEMA = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -85,7 +85,7 @@ def check_name(name: str) -> str:
 def find_checkpoint(name: str) -> Path:
     """Return the folder of a checkpoint, never outside the checkpoint roots."""
     check_name(name)
-    for root in checkpoint_roots():
+    for root in (*checkpoint_roots(), arms_folder()):
         folder = root / name
         if not (folder / CONFIG).exists():
             continue
@@ -101,14 +101,25 @@ def list_checkpoints() -> list[CheckpointInfo]:
     """Return every readable checkpoint of all roots, by name; the shipped one wins where names meet."""
     found: dict[str, CheckpointInfo] = {}
     for shipped, root in zip((True, False), checkpoint_roots(), strict=True):
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            if folder.name in found or not NAME.fullmatch(folder.name) or not (folder / WEIGHTS).exists():
-                continue
-            try:
-                found[folder.name] = read_info(folder, shipped)
-            except SpikelensError:
-                continue  # opening it by name says what is wrong
+        found = {info.name: info for info in _list(root, shipped)} | found
     return [found[name] for name in sorted(found)]
+
+
+def list_arms() -> list[CheckpointInfo]:
+    """Return the shipped trainings that stand for an arm of a comparison: one a seed, by name."""
+    return _list(arms_folder(), shipped=True)
+
+
+def _list(root: Path, shipped: bool) -> list[CheckpointInfo]:
+    infos = []
+    for folder in sorted(root.iterdir()) if root.is_dir() else ():
+        if not NAME.fullmatch(folder.name) or not (folder / WEIGHTS).exists():
+            continue
+        try:
+            infos.append(read_info(folder, shipped))
+        except SpikelensError:
+            continue  # opening it by name says what is wrong
+    return infos
 
 
 def read_info(folder: Path, shipped: bool = False) -> CheckpointInfo:

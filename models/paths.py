@@ -31,6 +31,11 @@ def checkpoint_roots() -> tuple[Path, ...]:
     return (shipped_checkpoints(), user_checkpoints())
 
 
+def arms_folder() -> Path:
+    """Return the folder of trainings that ship in numbers: seeds and controls, found by name, not offered."""
+    return shipped_checkpoints() / "_arms"
+
+
 def cache_dir() -> Path:
     """Return the folder for everything that can be computed again (``SPIKELENS_CACHE``)."""
     override = os.environ.get("SPIKELENS_CACHE")

@@ -135,12 +135,15 @@ def evaluate_command(
     print_table(pd.DataFrame(rows))
 
 
-def list_command(as_json: bool = _JSON) -> None:
+def list_command(
+    seeds: bool = typer.Option(False, "--seeds", help="Also the trainings of every arm, one a seed."),
+    as_json: bool = _JSON,
+) -> None:
     """List checkpoints and imported recordings."""
     import pandas as pd
 
     from analysis.importing import list_recordings
-    from models.checkpoint import list_checkpoints
+    from models.checkpoint import list_arms, list_checkpoints
 
     rows = [
         {
@@ -153,7 +156,7 @@ def list_command(as_json: bool = _JSON) -> None:
             "validation": info.metrics.get("validation", {}).get("accuracy"),
             "test": info.metrics.get("test", {}).get("accuracy"),
         }
-        for info in list_checkpoints()
+        for info in [*list_checkpoints(), *(list_arms() if seeds else [])]
     ]
     rows += [{"name": name, "kind": "recordings"} for name in list_recordings()]
     if as_json:

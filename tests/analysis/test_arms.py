@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.arms import siblings
-from models.checkpoint import list_checkpoints
+from models.checkpoint import list_checkpoints, load_checkpoint
 from models.config import Recipe
 from models.paths import user_checkpoints
 from models.training import train
@@ -32,3 +32,12 @@ def test_siblings_share_the_recipe_but_for_seed_and_change(_trained):
     assert [each.name for each in siblings(first, **{"train.shuffle_labels": True})] == ["arm-null"]
     assert [each.name for each in siblings(infos["arm-null"])] == ["arm-null"]
     assert siblings(first, **{"train.rate_weight": 0.7}) == []
+
+
+def test_arms_that_ship_are_found_by_name_and_offered_to_nobody(_trained, tones, private_folders):
+    base = Recipe.from_dict(TINY).override({"train.epochs": 1, "seed": 3})
+    train(base, tones, private_folders["SPIKELENS_CHECKPOINTS"] / "_arms" / "arm-a3")
+    assert load_checkpoint("arm-a3").recipe.seed == 3
+    assert "arm-a3" not in {info.name for info in list_checkpoints()}
+    first = next(info for info in list_checkpoints() if info.name == "arm-a1")
+    assert [each.name for each in siblings(first)] == ["arm-a1", "arm-a2", "arm-a3"]
