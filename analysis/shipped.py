@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.alignment import VerdictResult
-from models.checkpoint import CheckpointInfo, find_checkpoint, list_checkpoints, write_atomically
+from models.checkpoint import CheckpointInfo, find_checkpoint, read_info, write_atomically
 from models.errors import SpikelensError
 
 _FILE = "verdict.json"
@@ -18,7 +18,7 @@ def keep_verdict(verdict: VerdictResult) -> None:
         It is not of a checkpoint, or not on the data the checkpoint was trained on.
     """
     folder = find_checkpoint(verdict.provenance.subject)
-    info = next(info for info in list_checkpoints() if info.name == folder.name)
+    info = read_info(folder)
     if (verdict.provenance.checkpoint_digest, verdict.provenance.data_digest) != (
         info.digest,
         info.data["digest"],

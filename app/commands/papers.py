@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from app.commands.output import progress_bar
+from app.commands.output import print_table, progress_bar
 
 _NAMES = typer.Argument(help="Checkpoints or imported recordings.")
 _DATA = typer.Option(None, "--data", help="Name or folder of a data set; each checkpoint's own by default.")
@@ -18,6 +18,7 @@ _OUT = typer.Option(..., "--out", help="Folder to write to; made where it is mis
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     cli.command("report")(report_command)
+    cli.command("arms")(arms_command)
 
 
 def report_command(
@@ -35,6 +36,50 @@ def report_command(
             names, out, data=data, split=split, jobs=jobs, progress=progress, command=_command_line()
         )
     typer.echo(f"wrote {page}")
+
+
+def arms_command(
+    arms: list[str] = typer.Argument(help="Names of trainings without the ending -sK."),
+    data: str | None = _DATA,
+    split: str = _SPLIT,
+    keep: bool = typer.Option(False, "--keep", help="Keep each verdict beside its checkpoint."),
+    out: Path | None = typer.Option(None, "--out", help="Also write the table to a .csv, the rest to .json."),
+    as_json: bool = typer.Option(False, "--json", help="One JSON object on standard output."),
+) -> None:
+    """Gather the verdict over training seeds: what holds of an arm, not of one run."""
+    from analysis.alignment import VerdictResult
+    from analysis.arm_table import compare_arms, seeds_of
+    from analysis.catalogue import run
+    from analysis.figures.save import write
+    from analysis.result import to_csv
+    from analysis.shipped import keep_verdict, kept_verdict
+    from analysis.subjects import open_subject
+    from models.checkpoint import CheckpointInfo
+
+    total, done = sum(len(seeds_of(arm)) for arm in arms), 0
+
+    def verdict_of(info: CheckpointInfo) -> VerdictResult:
+        nonlocal done
+        found = kept_verdict(info, split)
+        if found is None:
+            progress(done / total, info.name)
+            result = run("verdict", open_subject(info.name, data), split=split, seed=0)
+            assert isinstance(result, VerdictResult)
+            found = result
+            if keep:
+                keep_verdict(found)
+        done += 1
+        return found
+
+    with progress_bar("arms") as progress:
+        result = compare_arms(arms, verdict_of, split=split, command=_command_line())
+    if out is not None:
+        write(out.with_suffix(".csv"), to_csv(result.to_table()).encode())
+        write(out.with_suffix(".json"), result.to_json().encode())
+    if as_json:
+        typer.echo(result.to_json())
+    else:
+        print_table(result.summary(), f"{result.provenance.dataset}/{split}, mean ± sd over training seeds")
 
 
 def _command_line() -> str:
