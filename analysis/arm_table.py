@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,9 +66,10 @@ class ArmsResult(Result):
 
     def to_table(self) -> pd.DataFrame:
         """Return one row an arm, quantity, side and seed, and one with mean and spread over the seeds."""
-        lines = []
+        lines: list[dict[str, Any]] = []
         for row in self.rows:
-            head = {"arm": row.arm, "quantity": row.quantity, "unit": row.unit, "side": row.side}
+            head: dict[str, Any] = {"arm": row.arm, "quantity": row.quantity}
+            head |= {"unit": row.unit, "side": row.side}
             for seed, found in row.seeds.items():
                 lines.append(
                     head | {"seed": str(seed), "value": found.value, "low": found.low, "high": found.high}
@@ -78,9 +80,9 @@ class ArmsResult(Result):
 
     def summary(self) -> pd.DataFrame:
         """Return one row an arm: mean and standard deviation over seeds of what a paper would print."""
-        lines = []
+        lines: list[dict[str, Any]] = []
         for arm, counts in self.conclusions.items():
-            shown = {"arm": arm, "seeds": sum(counts.values())}
+            shown: dict[str, Any] = {"arm": arm, "seeds": sum(counts.values())}
             for row in self.rows:
                 if row.arm == arm and (row.side == "difference" or row.quantity == ACCURACY):
                     sign = "+" if row.side == "difference" else ""
@@ -169,7 +171,7 @@ def _accuracy(info: CheckpointInfo, split: str) -> Estimate | None:
     return Estimate(100 * scores["accuracy"], 100 * scores["low"], 100 * scores["high"], scores["n"])
 
 
-def _quantities(verdicts: Sequence[VerdictResult]) -> list[tuple[str, str]]:
+def _quantities(verdicts: Iterable[VerdictResult]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((row.quantity, row.unit) for verdict in verdicts for row in verdict.rows))
 
 

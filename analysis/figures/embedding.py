@@ -9,6 +9,7 @@ from analysis.embedding import EmbeddingResult
 from analysis.figures.save import MAX_VECTOR_MARKS, ONE_COLUMN, PaperFigure
 
 _MAX_COLOURS = 8  # more words than colours: told apart by the label at their middle alone
+_MARKERS = "osD^vP*X"
 
 
 def embedding_figure(result: EmbeddingResult) -> PaperFigure:
@@ -37,17 +38,21 @@ def draw(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(ONE_COLUMN, 3.0), layout="constrained")
     panel = figure.subplots()
     words = sorted(table["label"].unique())
+    few = len(words) <= _MAX_COLOURS
     for i, word in enumerate(words):
         part = table[table["label"] == word]
-        colour = f"C{i % _MAX_COLOURS}" if len(words) <= _MAX_COLOURS else "0.6"
         panel.plot(
             part["x"],
             part["y"],
-            ".",
-            markersize=1.5,
-            color=colour,
+            _MARKERS[i] if few else ".",
+            markersize=1.8,
+            markeredgewidth=0,
+            color=f"C{i}" if few else "0.6",
+            label=f"{word}",
             rasterized=len(table) > MAX_VECTOR_MARKS,
         )
+        if few:
+            continue
         panel.annotate(
             word,
             (part["x"].median(), part["y"].median()),
@@ -59,4 +64,6 @@ def draw(table: pd.DataFrame) -> Figure:
     panel.set_xlabel(table["x_label"].iloc[0])
     panel.set_ylabel(table["y_label"].iloc[0])
     panel.set_title(table["title"].iloc[0])
+    if few:
+        figure.legend(loc="outside lower center", ncols=4, markerscale=2)
     return figure

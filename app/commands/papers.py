@@ -18,6 +18,7 @@ _OUT = typer.Option(..., "--out", help="Folder to write to; made where it is mis
 def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     cli.command("report")(report_command)
+    cli.command("figures")(figures_command)
     cli.command("arms")(arms_command)
 
 
@@ -36,6 +37,33 @@ def report_command(
             names, out, data=data, split=split, jobs=jobs, progress=progress, command=_command_line()
         )
     typer.echo(f"wrote {page}")
+
+
+def figures_command(
+    names: list[str] = _NAMES,
+    out: Path = _OUT,
+    data: str | None = _DATA,
+    split: str = _SPLIT,
+    clip: int = typer.Option(0, min=0, help="Row of the split that the raster shows."),
+    only: list[str] = typer.Option([], "--only", help="Figure, repeatable; all by default."),
+) -> None:
+    """Draw the paper figures: PDF, SVG and PNG, with their numbers (CSV) and origin (JSON) beside them."""
+    from analysis.figures.build import paper_figures
+
+    with progress_bar("figures") as progress:
+        left_out = paper_figures(
+            names,
+            out,
+            data=data,
+            split=split,
+            clip=clip,
+            only=only,
+            progress=progress,
+            command=_command_line(),
+        )
+    for figure, why in left_out.items():
+        typer.echo(f"left out: {figure}: {why}", err=True)
+    typer.echo(f"wrote {out}")
 
 
 def arms_command(
