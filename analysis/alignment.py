@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import claims
 from analysis.claims import NOT_APPLICABLE, VerdictRow
 from analysis.decoders import Progress
-from analysis.probing import fit_probe
+from analysis.linear_probe import fit_probe
 from analysis.reconstruction import (
     FRAME_TEMPLATE,
     OWN,

@@ -31,6 +31,7 @@ def planted(
     signal : float
         How far a word's own units are above the base rate of 0.1; 0 leaves noise.
     """
+    settings = {key: value for key, value in locals().items() if key != "root"}
     rng = np.random.default_rng(seed)
     preferred = np.arange(n_units) % n_classes
     pattern = rng.standard_normal((n_classes, n_bands))
@@ -44,7 +45,7 @@ def planted(
         root,
         name="planted",
         source="import",
-        digest=f"planted-{signal}-{seed}-{n_units}-{sorted(splits.items())}",
+        digest=f"planted-{sorted(settings.items())}",
         dataset="planted",
         class_names=[f"word{i}" for i in range(n_classes)],
         points=points,
