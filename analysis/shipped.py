@@ -6,7 +6,9 @@ from analysis.alignment import VerdictResult
 from models.checkpoint import CheckpointInfo, find_checkpoint, read_info, write_atomically
 from models.errors import SpikelensError
 
-_FILE = "verdict.json"
+
+def _file(split: str) -> str:
+    return "verdict.json" if split == "validation" else f"verdict-{split}.json"
 
 
 def keep_verdict(verdict: VerdictResult) -> None:
@@ -24,12 +26,12 @@ def keep_verdict(verdict: VerdictResult) -> None:
         info.data["digest"],
     ):
         raise SpikelensError(f"--keep: the verdict is not of {info.name} on the data it was trained on")
-    write_atomically(folder / _FILE, verdict.to_json().encode())
+    write_atomically(folder / _file(verdict.provenance.split), verdict.to_json().encode())
 
 
 def kept_verdict(info: CheckpointInfo, split: str) -> VerdictResult | None:
     """Return the verdict that lies beside a checkpoint; None where there is none, or one of other weights."""
-    path = info.folder / _FILE
+    path = info.folder / _file(split)
     try:
         verdict = VerdictResult.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
