@@ -59,6 +59,16 @@ def reconstruction_gradient(
     return -gains * np.tile(field, len(gains) // residual.shape[2])
 
 
+def unit(field: np.ndarray) -> np.ndarray:
+    """Return a field ``(B, T, N)`` with every clip at length 1; a clip that is zero stays zero."""
+    return _over(field, np.sqrt(_energy(field))[:, None, None])
+
+
+def channel_energy(field: np.ndarray) -> np.ndarray:
+    """Return the energy of each channel, ``(B, T, N)`` -> ``(B, N)``."""
+    return np.einsum("btn,btn->bn", field, field)
+
+
 def cosine(task: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     """Return the cosine of two fields ``(B, T, N)`` per clip, ``(B,)``; 0 where one of them is zero."""
     inner = np.einsum("btn,btn->b", task, reconstruction)
@@ -71,7 +81,7 @@ def block_share(task: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
     Every channel (stream, polarity, band) is a direction of its own: its time course in `reconstruction`.
     """
     inner = np.einsum("btn,btn->bn", task, reconstruction)
-    length = np.einsum("btn,btn->bn", reconstruction, reconstruction)
+    length = channel_energy(reconstruction)
     return _over(np.square(_over(inner, np.sqrt(length))).sum(axis=1), _energy(task))
 
 
@@ -81,14 +91,21 @@ def bin_strength(task: np.ndarray, n_bands: int) -> np.ndarray:
     return np.sqrt(np.square(channels).sum(axis=2))
 
 
-def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the rank correlation over the bins ``(B, T, F)`` of each clip, ``(B,)``; ties share a rank."""
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each bin within its clip less the mean rank, ``(B, ...)`` -> ``(B, bins)``.
+
+    Ties share a rank.
+    """
     from scipy.stats import rankdata
 
-    ranks = [rankdata(values.reshape(len(values), -1), axis=1) for values in (a, b)]
-    x, y = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    length = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
-    return _over((x * y).sum(axis=1), length)
+    found = rankdata(values.reshape(len(values), -1), axis=1)
+    return found - found.mean(axis=1, keepdims=True)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return Spearman's correlation of each clip from two sets of `ranks`, ``(B,)``; 0 where one is flat."""
+    length = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return _over((a * b).sum(axis=1), length)
 
 
 def curve(strength: np.ndarray, residual: np.ndarray, n_bins: int = 10) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -45,6 +45,8 @@ def check_gradients(model: SpikingClassifier, log_mel: np.ndarray) -> None:
     for name in points:
         if not torch.equal(plain[name], live[name].detach()):
             raise SpikelensError(f"gradients: the spikes of {name} differ with and without gradients")
+    if not model.encoder.spiking:
+        return
     training = copy.deepcopy(model.encoder).train()
     with torch.no_grad():
         if not torch.equal(training(model.normalise(values)).spikes, plain["encoder"]):
@@ -58,43 +60,73 @@ def _scaled(steps: Steps, change: torch.Tensor) -> Steps:
     return type(steps)(*(value * factor for value, factor in zip(steps, change.exp().unbind(), strict=True)))
 
 
-def gradients(
-    model: SpikingClassifier, log_mel: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Differentiate through the surrogate.
+class SpikeGradients(NamedTuple):
+    """Of a batch of clips, at the encoder's output.
 
-    Returns
-    -------
+    Attributes
+    ----------
     task : np.ndarray [shape=(B, T, N)]
-        Gradient of each clip's own cross-entropy in the encoder's spikes.
+        Gradient of each clip's own cross-entropy in the encoder's spikes, taken as a leaf.
     residual : np.ndarray [shape=(B, T, F)]
         Normalised log-mel less its decoded form.
-    slopes : np.ndarray [shape=(4, 3)]
-        Of `LOSSES` in `PARAMETERS`, summed over the clips; zeros without steps.
+    events : np.ndarray [shape=(B, N)]
+        Spikes of each channel.
+    """
+
+    task: np.ndarray
+    residual: np.ndarray
+    events: np.ndarray
+
+
+def spike_gradients(model: SpikingClassifier, log_mel: np.ndarray, labels: np.ndarray) -> SpikeGradients:
+    """Differentiate the cross-entropy through the surrogate, down to the encoder's spikes.
+
+    Parameters
+    ----------
+    log_mel : np.ndarray [shape=(B, T, F)]
+    labels : np.ndarray [shape=(B,)]
     """
     import torch
     import torch.nn.functional as F
 
     x = model.normalise(torch.from_numpy(np.ascontiguousarray(log_mel)))
-    steps = steps_of(model.encoder)
-    change = torch.zeros(len(PARAMETERS), requires_grad=True)
-    if steps is None:
+    with torch.no_grad():
         encoded = model.encoder(x)
-        encoded = encoded._replace(spikes=encoded.spikes.detach().requires_grad_())
-    else:
-        encoded = model.encoder(x, _scaled(steps, change))
     assert encoded.decoded is not None
+    spikes = encoded.spikes.requires_grad_()
     logits = model.classify(encoded).logits.double()
     entropy = F.cross_entropy(logits, torch.from_numpy(labels), reduction="sum")
+    (task,) = torch.autograd.grad(entropy, spikes)
     residual = x - encoded.decoded
-    if steps is None:
-        (task,) = torch.autograd.grad(entropy, encoded.spikes)
-        return task.double().numpy(), residual.double().numpy(), np.zeros((len(PARAMETERS), len(LOSSES)))
-    task, by_entropy = torch.autograd.grad(entropy, (encoded.spikes, change), retain_graph=True)
-    losses = (residual.square().mean(dim=(1, 2)).sum(), encoded.spikes.mean(dim=(1, 2)).sum())
-    others = [torch.autograd.grad(loss, change, retain_graph=True)[0] for loss in losses]
-    slopes = torch.stack([by_entropy, *others], dim=1)
-    return task.double().numpy(), residual.detach().double().numpy(), slopes.double().numpy()
+    events = spikes.detach().sum(dim=1)
+    return SpikeGradients(*(values.double().numpy() for values in (task, residual, events)))
+
+
+def step_gradients(model: SpikingClassifier, log_mel: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the slopes of `LOSSES` in `PARAMETERS` through the surrogate, summed over clips: ``(4, 3)``.
+
+    Parameters
+    ----------
+    log_mel : np.ndarray [shape=(B, T, F)]
+    labels : np.ndarray [shape=(B,)]
+    """
+    import torch
+    import torch.nn.functional as F
+
+    steps = steps_of(model.encoder)
+    assert steps is not None
+    x = model.normalise(torch.from_numpy(np.ascontiguousarray(log_mel)))
+    change = torch.zeros(len(PARAMETERS), requires_grad=True)
+    encoded = model.encoder(x, _scaled(steps, change))
+    assert encoded.decoded is not None
+    logits = model.classify(encoded).logits.double()
+    losses = (
+        F.cross_entropy(logits, torch.from_numpy(labels), reduction="sum"),
+        (x - encoded.decoded).square().mean(dim=(1, 2)).sum(),
+        encoded.spikes.mean(dim=(1, 2)).sum(),
+    )
+    slopes = [torch.autograd.grad(loss, change, retain_graph=True)[0] for loss in losses]
+    return torch.stack(slopes, dim=1).double().numpy()
 
 
 def true_losses(

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from app.charts import marks, theme
 
 if TYPE_CHECKING:
-    from analysis.gradients import GradientResult
+    from analysis.gradient_result import GradientResult
     from analysis.step_slopes import StepSlope
 
 _SE95 = 1.96  # standard errors behind a 95 % interval

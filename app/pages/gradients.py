@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from analysis.gradients import GradientResult
+from analysis.gradient_result import GradientResult
 from analysis.subjects import Subject
-from app import inspection, widgets
+from app import gradient_sections, inspection, widgets
 from app.charts import gradients
 
 
@@ -30,10 +30,13 @@ def main() -> None:
         _step_slopes([result for result in usable if result.slopes])
         _bins(usable)
         _clips(usable)
+        gradient_sections.streams([result for result in usable if result.streams])
         st.subheader("The numbers and the checks", divider="gray")
         for result in usable:
             _checks(result)
             widgets.numbers(result, f"gradients-{result.provenance.subject}")
+    if with_model:
+        gradient_sections.controls(with_model)
     _training_path(with_model)
 
 
@@ -74,7 +77,8 @@ def _clips(results: list[GradientResult]) -> None:
     _measures(results, "GR-2")
     st.caption(
         "A cosine near 0 among thousands of numbers is what chance gives, and smooth fields share their "
-        "block means: only a distance from the permuted pairs says anything."
+        "block means: only a distance from the permuted pairs says anything. The planted gradient, of which "
+        "half is the reconstruction's, shows what the measure would say if the task pulled that way."
     )
 
 
@@ -85,6 +89,7 @@ def _measures(results: list[GradientResult], which: str) -> None:
             "measure": f"{row.measure} ({row.version})",
             "this clip's residual": str(row.value),
             "another clip's residual (null)": str(row.permuted),
+            "planted: half reconstruction (positive control)": str(row.planted),
         }
         for result in results
         for row in result.measures
@@ -97,9 +102,9 @@ def _checks(result: GradientResult) -> None:
     st.markdown(
         f"Self-checks of {widgets.plain(result.provenance.subject)}, passed: no gradient is identically "
         "zero; spikes are the same with and without gradients; the encoder's spikes are the same in "
-        f"training and evaluation mode. {result.n_clips} clips in {result.n_batches} batches; "
-        f"{result.n_without_gradient} clips have no task gradient at all and are left out of GR-1 and "
-        "GR-2."
+        f"training and evaluation mode. {result.n_clips} clips, of which {result.n_without_gradient} have "
+        "no task gradient at all and are left out of GR-1, GR-2 and GR-4. GR-3: "
+        f"{result.slopes_on or 'not measured'}, in {result.n_batches} batches."
     )
 
 

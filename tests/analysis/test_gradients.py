@@ -20,21 +20,9 @@ from models.encoders.fit import StepValues, residual_statistics
 from models.encoders.residual import Steps, decode_residual
 from models.errors import SpikelensError
 from tests.analysis.smooth import smooth_material
+from tests.analysis.toys import N_BANDS, toy_model
 
-N_BANDS = 8
 PROVENANCE = Provenance("toy", "smooth", "validation", "", seed=0)
-
-
-def _model(encoder="residual", **settings) -> SpikingClassifier:
-    recipe = Recipe.from_dict(
-        {
-            "name": "toy",
-            "encoder": {"name": encoder, **settings},
-            "backbone": {"name": "rlif", "hidden": [12]},
-            "features": {"n_mels": N_BANDS},
-        }
-    )
-    return SpikingClassifier.from_seed(recipe, 6).eval()
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +33,7 @@ def clips():
 
 @pytest.fixture(scope="module")
 def result(clips):
-    return inspect_model(_model(dc=0.5, df=0.1), *clips, PROVENANCE)
+    return inspect_model(toy_model(dc=0.5, df=0.1), *clips, PROVENANCE)
 
 
 # Fields ---------------------------------------------------------------------------------------------------
@@ -102,14 +90,15 @@ def test_bin_strength_is_the_norm_over_streams():
 def test_spearman_is_blind_to_monotone_changes_and_curve_shows_them():
     residual = np.random.default_rng(0).standard_normal((3, 10, 10))
     strength = np.abs(residual) ** 3
-    np.testing.assert_allclose(fields.spearman(strength, np.abs(residual)), 1.0)
+    ranks = [fields.ranks(values) for values in (strength, np.abs(residual), np.ones_like(residual))]
+    np.testing.assert_allclose(fields.rank_correlation(*ranks[:2]), 1.0)
     assert (np.diff(fields.curve(strength, residual), axis=1) > 0).all()
     np.testing.assert_allclose(fields.curve(np.ones_like(residual), residual), 1.0)
-    assert fields.spearman(np.ones_like(residual), np.abs(residual)).tolist() == [0, 0, 0]
+    assert fields.rank_correlation(*ranks[1:]).tolist() == [0, 0, 0]
 
 
 def test_gains_undo_the_gain_of_e2_and_fit_the_decoder():
-    model = _model(variant="E2")
+    model = toy_model(variant="E2")
     with torch.no_grad():
         model.encoder.log_gain += torch.linspace(-0.3, 0.3, N_BANDS)
     gains = fields.channel_gains(model.encoder, N_BANDS)
@@ -195,7 +184,7 @@ def test_result_survives_json(result):
 
 
 def test_inspection_repeats_itself_and_leaves_the_model_alone(clips, result):
-    model = _model(dc=0.5, df=0.1)
+    model = toy_model(dc=0.5, df=0.1)
     before = copy.deepcopy(model.state_dict())
     again = inspect_model(model, *clips, PROVENANCE)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
@@ -204,24 +193,53 @@ def test_inspection_repeats_itself_and_leaves_the_model_alone(clips, result):
     assert again.slopes == result.slopes
 
 
+def test_a_planted_gradient_shows_what_the_measures_would_say(result):
+    for row in result.measures[:3]:
+        assert row.planted.low > max(row.value.high, row.permuted.high) + 0.1
+    assert result.measures[1].planted.value == pytest.approx(0.5**0.5, abs=0.05)
+
+
+def test_streams_and_bands_share_out_the_whole_gradient(result):
+    shares = {row.stream: row.share.value for row in result.streams}
+    assert shares["coarse"] == pytest.approx(shares["coarse_on"] + shares["coarse_off"])
+    assert shares["coarse"] + shares["fine"] == pytest.approx(1.0)
+    rebuilt = {row.stream: row.reconstruction.value for row in result.streams}
+    assert rebuilt["coarse"] == pytest.approx(0.5**2 / (0.5**2 + 0.1**2))  # a step's square
+    for shared in (result.band_task, result.band_residual):
+        assert shared.shape == (3, N_BANDS)
+        assert shared[0].sum() == pytest.approx(1.0)
+        assert (shared[1] <= shared[0]).all() and (shared[0] <= shared[2]).all()
+
+
+def test_a_network_that_does_not_read_the_fine_streams_has_no_gradient_there(clips):
+    model = toy_model(dc=0.5, df=0.1)
+    with torch.no_grad():
+        model.backbone.layers[0].input.weight[:, 2 * N_BANDS :] = 0
+    found = {row.stream: row for row in inspect_model(model, *clips, PROVENANCE).streams}
+    assert found["coarse"].share.value == pytest.approx(1.0)
+    assert found["coarse"].per_channel.value == pytest.approx(2.0)
+    assert found["fine_on"].share.value == found["fine_off"].pooled.value == 0.0
+
+
 # What an encoder lacks, and what is refused ---------------------------------------------------------------
 
 
 def test_direct_input_has_no_residual(clips):
-    found = inspect_model(_model("direct"), *clips, PROVENANCE)
-    assert set(found.not_applicable) == {"GR-1", "GR-2", "GR-3"}
+    found = inspect_model(toy_model("direct"), *clips, PROVENANCE)
+    assert set(found.not_applicable) == {"GR-1", "GR-2", "GR-3", "GR-4"}
     assert found.measures == [] and found.slopes == []
     assert found.to_table().condition.str.contains("not applicable").all()
 
 
 def test_step_forward_has_a_decoder_but_no_two_steps(clips):
-    found = inspect_model(_model("step-forward"), *clips, PROVENANCE)
+    found = inspect_model(toy_model("step-forward"), *clips, PROVENANCE)
     assert set(found.not_applicable) == {"GR-3"}
     assert len(found.measures) == 6
+    assert [row.stream for row in found.streams] == ["on", "off"]
 
 
 def test_a_gradient_that_is_identically_zero_is_refused(clips):
-    model = _model()
+    model = toy_model()
     with torch.no_grad():
         model.backbone.layers[0].input.norm.weight.zero_()  # the input no longer reaches the network
     with pytest.raises(
@@ -232,7 +250,7 @@ def test_a_gradient_that_is_identically_zero_is_refused(clips):
 
 def _with_encoder(change):
     """Return a model whose encoder's spikes pass through `change(encoder, spikes)`."""
-    model = _model()
+    model = toy_model()
     plain = model.encoder.forward
 
     def forward(x, steps=None):
@@ -253,7 +271,7 @@ def test_spikes_that_change_with_gradients_are_refused(clips):
 
 
 def test_spikes_that_change_between_training_and_evaluation_are_refused(clips):
-    model = _model()
+    model = toy_model()
 
     class Noisy(type(model.encoder)):
         def forward(self, x, steps=None):
@@ -279,6 +297,11 @@ def test_a_checkpoint_is_inspected_on_its_own_words(tones):
     found = inspect_gradients(checkpoint, tones, n_clips=12, seed=1)
     assert found.n_clips == 12
     assert found.n_batches == 6  # pairs need two clips a batch
+    assert found.slopes_on == "12 validation clips, as everything else"
+    whole = inspect_gradients(checkpoint, tones)
+    assert whole.n_clips == 24 and whole.slopes_on == "48 of the 48 train clips"
+    twin = inspect_gradients(checkpoint, tones, twin=True)
+    assert twin.provenance.config["twin"] and twin.slopes != whole.slopes
     assert found.provenance.synthetic
     assert found.provenance.checkpoint_digest == "abc"
     with pytest.raises(
