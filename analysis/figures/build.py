@@ -125,6 +125,9 @@ def _plane(subjects: Sequence[Subject], split: str) -> PaperFigure:
 FIGURES: dict[str, Callable[[Subject, str, int], PaperFigure | None]] = {
     "raster": _raster,
     "reconstructions": _reconstructions,
+    "time-probes": _of("time", seed=0),
+    "step-plane": _of("plane", seed=0),
+    "gradient-path": _of("gradient-path", seed=0),
     "umap": _of("embed", **_UMAP),
 }
 _TOGETHER: dict[str, Callable[[Sequence[Subject], str], PaperFigure]] = {"faithful-aligned": _plane}
