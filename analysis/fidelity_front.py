@@ -143,7 +143,8 @@ def fidelity_front(
 
 def _row(info: CheckpointInfo, split: str, task: bool) -> FrontRow:
     scores = info.metrics[split]
-    accuracy = Estimate(*(100 * scores[key] for key in ("accuracy", "low", "high")), scores["n"])
+    value, low, high = (100 * scores[key] for key in ("accuracy", "low", "high"))
+    accuracy = Estimate(value, low, high, scores["n"])
     weight = info.recipe.train.reconstruction_weight
     rate = info.metrics["rates"]["encoder"]
     return FrontRow(info.name, weight, task, info.recipe.seed, accuracy, info.metrics["snr_db"], rate)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.arms import siblings
 from analysis.finite_differences import RESOLVED, SIZES
 from analysis.gradient_fields import steps_of
 from analysis.model_clips import model_clips, twin_of
 from analysis.model_gradients import LOSSES, PARAMETERS, step_gradients
 from analysis.result import Estimate, Result
 from analysis.step_slopes import StepSlope, step_slopes
-from models.checkpoint import load_snapshots
+from models.checkpoint import find_checkpoint, has_snapshots, load_snapshots, read_info
 from models.errors import SpikelensError
 
 if TYPE_CHECKING:
@@ -91,6 +92,13 @@ class GradientPath(Result):
             lines.append(line)
             lines.append({"epoch": epoch, "measure": "mean squared error", "value": self.mse[epoch]})
         return pd.DataFrame(lines)
+
+
+def followed(name: str) -> str | None:
+    """Return a checkpoint that kept its epochs: this one, or one of the same recipe from another seed."""
+    own = read_info(find_checkpoint(name))
+    candidates = [own, *siblings(own)]
+    return next((info.name for info in candidates if has_snapshots(info.folder)), None)
 
 
 def gradient_path(

@@ -172,6 +172,11 @@ def save_snapshot(folder: Path, model: SpikingClassifier, epoch: int) -> None:
     )
 
 
+def has_snapshots(folder: Path) -> bool:
+    """Tell whether a training kept weights along its way."""
+    return any((folder / SNAPSHOTS).glob("epoch-*.safetensors"))
+
+
 def load_snapshots(name: str) -> dict[int, SpikingClassifier]:
     """Return the kept models of a training by epoch, in evaluation mode; empty where none were kept.
 

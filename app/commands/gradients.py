@@ -13,6 +13,8 @@ def add_to(cli: typer.Typer) -> None:
     """Register the commands."""
     cli.command("gradients")(gradients_command)
     cli.command("gradient-controls")(controls_command)
+    cli.command("gradient-path")(path_command)
+    cli.command("front")(front_command)
     cli.command("flow")(flow_command)
     cli.command("saliency")(saliency_command)
 
@@ -40,7 +42,34 @@ def controls_command(
     as_json: bool = JSON,
 ) -> None:
     """Set GR-1 to GR-4 beside the untrained twin and trainings without a task or for reconstruction."""
+    from analysis.gradient_controls import control_names
+    from analysis.subjects import open_subject
+
+    if not control:  # spelt out: a result kept before another control was trained must not pass for new
+        not control
+    ):  # spelt out, so that a result kept before another control was trained is not taken for new
+        control = control_names(open_subject(name, data).model("gradient-residual inspection")[0])
     run_and_print("gradient-controls", name, data, split, as_json, controls=control or None, seed=seed)
+
+
+def path_command(
+    name: str = NAME,
+    data: str | None = DATA,
+    seed: int = SEED,
+    as_json: bool = JSON,
+) -> None:
+    """Follow GR-3 through the epochs that a training kept (``--snapshots``), on training clips."""
+    run_and_print("gradient-path", name, data, "train", as_json, seed=seed)
+
+
+def front_command(
+    name: str = NAME,
+    data: str | None = DATA,
+    split: str = SPLIT,
+    as_json: bool = JSON,
+) -> None:
+    """Gather the trainings that were paid for reconstruction: accuracy against SNR (GR-5)."""
+    run_and_print("front", name, data, split, as_json)
 
 
 def flow_command(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from analysis.gradient_result import GradientResult
 from analysis.subjects import Subject
-from app import gradient_sections, inspection, widgets
+from app import gradient_sections, inspection, training_sections, widgets
 from app.charts import gradients
 
 
@@ -38,6 +38,9 @@ def main() -> None:
     if with_model:
         gradient_sections.controls(with_model)
     _training_path(with_model)
+    if with_model:
+        training_sections.path(with_model)
+        training_sections.front(with_model)
 
 
 def _step_slopes(results: list[GradientResult]) -> None:
