@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 from analysis.alignment import VerdictResult
 from analysis.claims import VerdictRow
 from analysis.result import Estimate, Provenance, Result
-from models.checkpoint import CheckpointInfo, list_arms, list_checkpoints
+from models.checkpoint import CheckpointInfo, list_arms, list_checkpoints, load_checkpoint
 from models.errors import SpikelensError
 
 _SEED = re.compile(r"-s\d+")
@@ -103,6 +104,15 @@ def seeds_of(arm: str) -> list[CheckpointInfo]:
     if not found:
         raise SpikelensError(f"arm: no checkpoint is called {arm!r} or {arm}-sK")
     return sorted(found, key=lambda info: (info.recipe.seed, info.name))
+
+
+def encoder_key(info: CheckpointInfo) -> str:
+    """Return what a verdict depends on: encoder and normalisation. Frozen encoders are one in all seeds."""
+    model = load_checkpoint(info.name).model
+    digest = hashlib.sha256(f"{info.recipe.encoder.name} {info.data['digest']}".encode())
+    for value in (model.feature_mean, model.feature_std, *model.encoder.state_dict().values()):
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def compare_arms(

@@ -45,9 +45,7 @@ def controls_command(
     from analysis.gradient_controls import control_names
     from analysis.subjects import open_subject
 
-    if not control:  # spelt out: a result kept before another control was trained must not pass for new
-        not control
-    ):  # spelt out, so that a result kept before another control was trained is not taken for new
+    if not control:  # spelt out: what was kept before another control was trained must not pass for new
         control = control_names(open_subject(name, data).model("gradient-residual inspection")[0])
     run_and_print("gradient-controls", name, data, split, as_json, controls=control or None, seed=seed)
 

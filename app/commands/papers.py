@@ -76,7 +76,7 @@ def arms_command(
 ) -> None:
     """Gather the verdict over training seeds: what holds of an arm, not of one run."""
     from analysis.alignment import VerdictResult
-    from analysis.arm_table import compare_arms, seeds_of
+    from analysis.arm_table import compare_arms, encoder_key, seeds_of
     from analysis.catalogue import run
     from analysis.figures.save import write
     from analysis.result import to_csv
@@ -86,9 +86,12 @@ def arms_command(
 
     total, done = sum(len(seeds_of(arm)) for arm in arms), 0
 
+    shared: dict[str, VerdictResult] = {}
+
     def verdict_of(info: CheckpointInfo) -> VerdictResult:
         nonlocal done
-        found = kept_verdict(info, split)
+        key = encoder_key(info)
+        found = shared.get(key) or kept_verdict(info, split)
         if found is None:
             progress(done / total, info.name)
             result = run("verdict", open_subject(info.name, data), split=split, seed=0)
@@ -97,6 +100,7 @@ def arms_command(
             if keep:
                 keep_verdict(found)
         done += 1
+        shared[key] = found
         return found
 
     with progress_bar("arms") as progress:

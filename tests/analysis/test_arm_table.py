@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.alignment import VerdictResult
-from analysis.arm_table import ACCURACY, ArmsResult, compare_arms, seeds_of
+from analysis.arm_table import ACCURACY, ArmsResult, compare_arms, encoder_key, seeds_of
 from analysis.claims import VerdictRow
 from analysis.result import Estimate, Provenance
 from models.config import Recipe
@@ -51,3 +51,11 @@ def test_an_arm_is_its_name_and_seeds_not_what_begins_alike(_trained):
     assert [info.name for info in seeds_of("seeded")] == ["seeded-s1", "seeded-s2"]
     with pytest.raises(SpikelensError, match="nobody"):
         seeds_of("nobody")
+
+
+def test_frozen_encoders_share_a_verdict_and_learned_ones_do_not(_trained, tones):
+    base = Recipe.from_dict(TINY | {"encoder": {"name": "sf2-init"}}).override({"train.epochs": 1})
+    for seed in (1, 2):
+        train(base.override({"seed": seed}), tones, user_checkpoints() / f"frozen-s{seed}")
+    assert len({encoder_key(info) for info in seeds_of("frozen")}) == 1
+    assert len({encoder_key(info) for info in seeds_of("seeded")}) == 2

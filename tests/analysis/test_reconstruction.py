@@ -5,19 +5,22 @@ import pytest
 
 from analysis import decoders
 from analysis.decoders import ridge_weights
+from analysis.fitting import fifth_of_groups
+from analysis.listening import reconstruct_clip
 from analysis.planted import planted_faithful, planted_noise, planted_task_only
-from analysis.reconstruction import (
+from analysis.reconstruction import reconstruct
+from analysis.reconstruction_result import (
     FRAME_TEMPLATE,
     OWN,
     PERMUTED,
     RIDGE,
     RUNNING_SUM,
+    SPECTRAL_DISTANCE,
+    UNTRAINED,
     WORD_TEMPLATE,
     ReconstructionResult,
-    reconstruct,
-    reconstruct_clip,
-    to_decibel,
 )
+from analysis.reconstruction_scores import snr_difference, to_decibel
 from analysis.reference import faithful_reference
 from analysis.result import Estimate
 from analysis.ridge import predict, solve_ridge, squared_error, window_sums
@@ -56,10 +59,11 @@ def test_window_sums_equal_those_of_the_whole_design(n_steps, lags):
     design, flat = _design(spikes, lags), targets.reshape(-1, 4)
     sums = window_sums(spikes[:4], targets[:4], lags) + window_sums(spikes[4:], targets[4:], lags)
     np.testing.assert_allclose(sums.gram, design.T @ design)
-    np.testing.assert_allclose(sums.cross, design.T @ flat)
+    np.testing.assert_allclose(sums.cross, design.T @ flat, rtol=1e-5, atol=1e-5)  # float32 sums
     weights = solve_ridge(sums, 0.1)
     np.testing.assert_allclose(predict(spikes, weights, lags).reshape(-1, 4), design @ weights)
-    np.testing.assert_allclose(squared_error(sums, weights), ((flat - design @ weights) ** 2).sum(axis=0))
+    error = ((flat - design @ weights) ** 2).sum(axis=0)
+    np.testing.assert_allclose(squared_error(sums, weights), error, rtol=1e-4)
 
 
 def test_ridge_recovers_a_planted_map_with_lags():
@@ -140,8 +144,10 @@ def test_what_has_no_decoder_is_not_applicable(material, tmp_path):
     result = reconstruct(plant(planted_task_only(material), tmp_path, "smooth-task"))
     assert result.find("encoder", OWN) is None
     assert "no decoder" in result.not_applicable[OWN]
+    assert "scale" in result.not_applicable[SPECTRAL_DISTANCE]  # an import
     table = result.to_table()
-    assert table.metric.str.contains("not applicable").sum() == 1
+    assert table.metric.str.contains("not applicable").sum() == 2
+    assert not (table.metric == "log_spectral_distance_db").any()
     ridge = result.rows[result.find("encoder", RIDGE)]
     word = result.rows[result.find("features", WORD_TEMPLATE)]
     assert ridge.snr_db.value == pytest.approx(word.snr_db.value, abs=0.3)  # the word, and nothing else
@@ -188,7 +194,7 @@ def test_penalty_for_test_is_chosen_on_validation(faithful):
 
 def test_clips_that_choose_the_penalty_share_no_speaker_with_the_fit(faithful):
     train = faithful.split("train")
-    aside = decoders._fifth_of_groups(train, seed=0)
+    aside = fifth_of_groups(train, seed=0)
     speakers = np.array(train.speakers)
     assert 0 < aside.sum() < len(train) / 2
     assert not set(speakers[aside]) & set(speakers[~aside])
@@ -236,3 +242,56 @@ def test_a_rate_out_of_reach_is_said(material, tmp_path):
     assert not reference.extra["rate_matched"]
     assert reference.extra["target_rate"] == pytest.approx(1.0)
     assert reference.extra["rate"] < 0.5
+
+
+def _two_levels(folder):
+    """Write two words at +2 and -2 in both of two bands, decoded as +1 and -1."""
+    values = {}
+    for split, count in (("train", 20), ("validation", 8)):
+        labels = np.arange(count) % 2
+        level = np.where(labels, -2.0, 2.0)[:, None, None]
+        features = np.broadcast_to(level, (count, 6, 2)).astype(np.float32)
+        spikes = np.zeros((count, 6, 3), np.uint8)
+        values[split] = {"labels": labels, "features": features, "encoder": spikes, "decoded": features / 2}
+    return written(folder / "levels", values)
+
+
+def test_log_spectral_distance_undoes_the_normalisation(tmp_path):
+    recordings = _two_levels(tmp_path)
+    recordings.extra["feature_std"] = [1.0, 3.0]  # as a capture records it
+    result = reconstruct(recordings)
+    own = result.rows[result.find("encoder", OWN)]
+    db = 10 / np.log(10)  # an error of one standard deviation, which is 1 and 3 nepers of power
+    assert own.log_spectral_distance_db.value == pytest.approx(np.sqrt((db**2 + (3 * db) ** 2) / 2))
+    word = result.rows[result.find("features", WORD_TEMPLATE)]
+    assert word.log_spectral_distance_db.value == pytest.approx(0.0)
+    assert SPECTRAL_DISTANCE not in result.not_applicable
+
+
+def test_a_difference_of_snr_is_the_ratio_of_the_errors():
+    error = np.array([1.0, 2.0, 3.0])
+    difference = snr_difference(error, 2 * error, np.arange(3), seed=0)
+    assert difference.value == difference.low == difference.high == pytest.approx(10 * np.log10(2))
+
+
+def test_the_untrained_twin_stands_beside_hidden_layers_only(material, tmp_path):
+    def layered(name, hidden):
+        arrays = planted_faithful(material) | {"layers/layer1": hidden["spikes"]}
+        return plant(arrays, tmp_path, name)
+
+    subject = layered("layered", planted_faithful(material))
+    twin = layered("layered-twin", planted_noise(material))
+    result = reconstruct(subject, twin=twin)
+    assert result.find("encoder", RIDGE + UNTRAINED) is None
+    learned, untrained, null = (
+        result.rows[result.find("layer1", RUNNING_SUM + end)] for end in ("", UNTRAINED, PERMUTED)
+    )
+    assert learned.snr_db.low > 15
+    assert untrained.snr_db.value == pytest.approx(null.snr_db.value, abs=0.5)  # the twin holds nothing
+
+
+def test_progress_goes_forward_and_stays_between_nought_and_one(material, tmp_path):
+    told = []
+    subject = plant(planted_faithful(material), tmp_path, "smooth-told")
+    reconstruct(subject, nonlinear=["encoder"], progress=lambda fraction, words: told.append(fraction))
+    assert told == sorted(told) and told[0] >= 0 and told[-1] <= 1 and len(told) > 5

@@ -23,7 +23,16 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("Raster", "Probes", "Gradients", "Reconstruction", "Separability", "Embedding", "Overview")
+PAGES = (
+    "Raster",
+    "Probes",
+    "Gradients",
+    "Saliency",
+    "Reconstruction",
+    "Separability",
+    "Embedding",
+    "Overview",
+)
 SECONDS = 90.0
 
 pytestmark = pytest.mark.browser

@@ -6,9 +6,10 @@ import pytest
 
 from analysis.embedding import EmbeddingResult
 from analysis.finite_differences import Slope
-from analysis.gradients import GradientResult, MeasureRow
+from analysis.gradient_measures import MeasureRow
+from analysis.gradient_result import GradientResult
 from analysis.probing import ProbeResult, ProbeRow
-from analysis.reconstruction import ReconstructionResult, ReconstructionRow
+from analysis.reconstruction_result import ReconstructionResult, ReconstructionRow
 from analysis.result import Estimate, Provenance
 from analysis.separability import SeparabilityResult, SeparabilityRow
 from analysis.spikes import SpikeStatistics
@@ -33,7 +34,11 @@ def probe_result(subject="a"):
         ProbeRow("layer1", "learned", near(0.85), near(0.4), 1e-3, 120),
         ProbeRow("", "chance", near(1 / 3), near(1.1)),
     ]
-    return ProbeResult(provenance(subject), rows, np.zeros((len(rows), 36)), "a fifth", {})
+    confusion = {"encoder": np.diag([12, 12, 12])}
+    correct = np.zeros((len(rows), 36))
+    return ProbeResult(
+        provenance(subject), rows, correct, "a fifth", {}, ["go", "no", "yes"], confusion, {}
+    )
 
 
 def gradient_result(subject="a"):
@@ -50,8 +55,12 @@ def gradient_result(subject="a"):
         provenance(subject),
         [MeasureRow("GR-1 Spearman", "median over clips", near(0.02), near(0.01))],
         slopes,
+        "2,000 of the 6,257 train clips",
         near(-0.5),
         None,
+        [],
+        np.zeros((3, 0)),
+        np.zeros((3, 0)),
         {},
         quantile_curve=np.linspace(0.8, 1.2, 10),
         quantile_curve_permuted=np.ones(10),
@@ -85,6 +94,7 @@ def reconstruction_result(subject="a"):
         clip_power=np.ones(36),
         dt_ms=10.0,
         penalty_chosen_on="a fifth",
+        nonlinear_fit="",
         axes={},
     )
 

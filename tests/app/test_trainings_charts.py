@@ -1,4 +1,4 @@
-"""Charts over trainings: one mark a training, open where a slope is not resolved, everything said in words."""
+"""Charts over trainings: a mark a training, open where a slope is not resolved, everything in words."""
 
 from analysis.fidelity_front import FrontResult, FrontRow
 from analysis.gradient_path import GradientPath, PathRow
