@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -192,12 +193,19 @@ def _component(table: Table, body: Any) -> Any:
     return _strict(table[body["name"]].config, body, table.kind)
 
 
+@lru_cache(maxsize=64)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the validator of a type; building one takes longer than all it validates."""
+    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
+        kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[union-attr]
+    return TypeAdapter(kind)
+
+
 def _strict(kind: type[T], value: Any, where: str) -> T:
     """Check `value` against a dataclass or a plain type: no unknown key, no conversion but int to float."""
-    if dataclasses.is_dataclass(kind) and not hasattr(kind, "__pydantic_config__"):
-        kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[attr-defined]
+    validator: Callable[..., T] = _adapter(kind).validate_json  # type: ignore[arg-type]
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+        return validator(json.dumps(value), strict=True)
     except (ValidationError, TypeError) as error:
         if isinstance(error, TypeError):
             raise SpikelensError(f"{where}: {error}") from None

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.catalogue import ANALYSES, fitting_splits, run
 from analysis.figures.save import write
@@ -124,25 +123,13 @@ def _measure(name: str, data: str | None, split: str, section: Section, s: int, 
     """Measure one section in a process of its own and write what it found."""
     began = time.monotonic()
     try:
-        subject = open_subject(name, data)
-        result = run(section.analysis, subject, split=split, **_settings(section, subject))
+        result = run(section.analysis, open_subject(name, data), split=split, **section.settings)
     except SpikelensError as error:
         return Outcome(s, k, str(error), time.monotonic() - began)
     stem = out / name / section.analysis
     write(stem.with_suffix(".json"), result.to_json().encode())
     write(stem.with_suffix(".csv"), to_csv(result.to_table()).encode())
     return Outcome(s, k, "", time.monotonic() - began)
-
-
-def _settings(section: Section, subject: Subject) -> dict[str, Any]:
-    """Return the settings of a section; the controls on this machine are part of those of theirs."""
-    settings = dict(section.settings)
-    if section.analysis == "gradient-controls":
-        from analysis.gradient_controls import control_names
-
-        checkpoint, _ = subject.model("gradient-residual inspection")
-        settings["controls"] = control_names(checkpoint) or None
-    return settings
 
 
 def _entry(subject: Subject, split: str, section: Section, outcome: Outcome, out: Path) -> Entry:

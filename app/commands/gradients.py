@@ -42,11 +42,6 @@ def controls_command(
     as_json: bool = JSON,
 ) -> None:
     """Set GR-1 to GR-4 beside the untrained twin and trainings without a task or for reconstruction."""
-    from analysis.gradient_controls import control_names
-    from analysis.subjects import open_subject
-
-    if not control:  # spelt out: what was kept before another control was trained must not pass for new
-        control = control_names(open_subject(name, data).model("gradient-residual inspection")[0])
     run_and_print("gradient-controls", name, data, split, as_json, controls=control or None, seed=seed)
 
 
