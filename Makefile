@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: venv app test lint bench bench-peers
+.PHONY: venv app test lint bench bench-peers figures
 .DELETE_ON_ERROR:
 
 $(VENV)/.app: pyproject.toml
@@ -35,3 +35,7 @@ bench-peers: $(VENV)/.dev   ## what `make bench` compares with
 
 bench: $(VENV)/.dev         ## time the kernels against the plain loop and the peers; build/bench.json
 	$(BIN)/python -m tests.bench
+
+NAMES ?= spoken35-residual-35k spoken35-sf2rec-35k
+figures: venv               ## the paper figures of NAMES in build/figures, with their numbers beside them
+	$(BIN)/spikelens figures $(NAMES) --out build/figures
