@@ -13,7 +13,8 @@ from analysis import claims
 from analysis.claims import NOT_APPLICABLE, VerdictRow
 from analysis.decoders import Progress
 from analysis.linear_probe import fit_probe
-from analysis.reconstruction import (
+from analysis.reconstruction import reconstruct
+from analysis.reconstruction_result import (
     FRAME_TEMPLATE,
     OWN,
     RIDGE,
@@ -21,9 +22,8 @@ from analysis.reconstruction import (
     WORD_TEMPLATE,
     ReconstructionResult,
     ReconstructionRow,
-    reconstruct,
-    to_decibel,
 )
+from analysis.reconstruction_scores import to_decibel
 from analysis.recordings import Recordings
 from analysis.reference import events_per_frame, faithful_reference
 from analysis.result import Estimate, Result

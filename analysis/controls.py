@@ -7,6 +7,7 @@ import numpy as np
 from analysis.decoders import Progress
 from analysis.recordings import Recordings
 from analysis.reference import faithful_reference, fixed_encoder
+from models.errors import SpikelensError
 
 SUBJECT = "learned"
 MATCHED, FAITHFUL, START, RANDOM = "SF2-rec@r", "SF2-rec", "SF2-init", "random steps"
@@ -51,6 +52,18 @@ def control_encoders(
         report((draw + 1) / (n_random + 1), name)
         found[name] = fixed_encoder(recordings, name, StepValues(*random_steps(seed, draw)), progress)
     return found
+
+
+def possible_controls(
+    recordings: Recordings, *, seed: int = 0, progress: Progress | None = None
+) -> tuple[dict[str, Recordings], dict[str, str]]:
+    """Return those `control_encoders` that there are, and why the others are missing, by name."""
+    try:
+        found = control_encoders(recordings, seed=seed, progress=progress)
+    except SpikelensError as error:
+        return {}, {"control encoders": str(error)}
+    missing = {} if MATCHED in found else {MATCHED: "no steps reach the event rate of this encoder"}
+    return found, missing
 
 
 def random_steps(seed: int, draw: int) -> tuple[float, float, float, float]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.recordings import Recordings, SplitRecordings
-from analysis.result import Array, Result
+from analysis.fitting import FittingClips, chosen_on_validation, fitting_clips, null_partner
+from analysis.recordings import Recordings
+from analysis.result import Array, Provenance, Result
 from analysis.ridge import PENALTIES, WindowSums, predict, solve_ridge, squared_error, window_sums
 from analysis.store import cached
 from analysis.templates import Templates, train_templates
-from models.errors import SpikelensError
 
 Progress = Callable[[float, str], None]
 BLOCK = 256  # clips
@@ -66,92 +67,123 @@ def ridge_weights(
     lags: int = 5,
     running_sum: bool = False,
     seed: int = 0,
+    activity: Recordings | None = None,
+    max_clips: int | None = None,
     progress: Progress | None = None,
 ) -> RidgeWeights:
     """Return a ridge decoder of a point for evaluation on `split`, fitted or from the cache.
 
     The penalty is chosen on the validation split when the evaluation is on test, else on a speaker-disjoint
     fifth of train, after which the decoder is fitted again on all of train.
+
+    Parameters
+    ----------
+    activity : Recordings, optional
+        What is read, where it is not `recordings` itself: the untrained twin on the same clips.
+    max_clips : int, optional
+        Use at most this many clips of each split, drawn by `seed`.
     """
-    key = {
+    window = 0 if running_sum else lags
+    key: dict[str, Any] = {
         "analysis": "ridge_weights",
         "recordings": recordings.digest,
         "point": point,
-        "chosen_on_validation": _choose_on_validation(recordings, split),
-        "lags": 0 if running_sum else lags,
+        "chosen_on_validation": chosen_on_validation(recordings, split),
+        "lags": window,
         "running_sum": running_sum,
         "seed": seed,
     }
+    if activity is not None:
+        key["activity"] = activity.digest
+    if max_clips is not None:
+        key["max_clips"] = max_clips
 
-    def fit() -> RidgeWeights:
-        window = 0 if running_sum else lags
-        return _fit_ridge(recordings, point, split, window, running_sum, seed, progress or _silent)
+    def compute() -> RidgeWeights:
+        sums = partial(
+            _window_sums,
+            templates=train_templates(recordings),
+            features=recordings,
+            activity=activity or recordings,
+            point=point,
+            lags=window,
+            running_sum=running_sum,
+            seed=seed,
+        )
+        clips = fitting_clips(recordings, split, seed, max_clips)
+        part = len(clips.fit) / (len(clips.fit) + len(clips.choose))
+        fit = sums("train", clips.fit, progress=within(progress, 0.0, part))
+        choose = sums(clips.choose_split, clips.choose, progress=within(progress, part, 1 - part))
+        return _solve(
+            recordings.provenance(split, seed=seed, point=point), running_sum, window, fit, choose, clips
+        )
 
-    return cached(RidgeWeights, key, fit)
+    return cached(RidgeWeights, key, compute)
+
+
+def best_ridge(
+    recordings: Recordings,
+    point: str,
+    *,
+    split: str,
+    lags: int = 5,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> RidgeWeights:
+    """Return the better of the two ridge decoders of a point, on the clips that chose their penalties."""
+    fitted = [
+        ridge_weights(
+            recordings,
+            point,
+            split=split,
+            lags=lags,
+            running_sum=running_sum,
+            seed=seed,
+            progress=within(progress, 0.5 * running_sum, 0.5),
+        )
+        for running_sum in (False, True)
+    ]
+    return min(fitted, key=lambda decoder: decoder.error)
 
 
 def _inputs(activity: np.ndarray, running_sum: bool) -> np.ndarray:
     return activity.cumsum(axis=1, dtype=np.float64) if running_sum else activity
 
 
-def _choose_on_validation(recordings: Recordings, split: str) -> bool:
-    return split == "test" and "validation" in recordings.splits
-
-
-def _fit_ridge(
-    recordings: Recordings,
-    point: str,
-    split: str,
-    lags: int,
+def _solve(
+    provenance: Provenance,
     running_sum: bool,
-    seed: int,
-    progress: Progress,
+    lags: int,
+    fit: WindowSums,
+    choose: WindowSums,
+    clips: FittingClips,
 ) -> RidgeWeights:
-    templates = train_templates(recordings)
-    train = recordings.split("train")
-    sums = partial(
-        _window_sums,
-        templates=templates,
-        point=point,
-        lags=lags,
-        running_sum=running_sum,
-        seed=seed,
-        progress=progress,
-    )
-    if _choose_on_validation(recordings, split):
-        validation = recordings.split("validation")
-        fit = whole = sums(train, np.arange(len(train)))
-        choose = sums(validation, np.arange(len(validation)))
-        chosen_on = "the validation split"
-    else:
-        aside = _fifth_of_groups(train, seed)
-        fit, choose = sums(train, np.flatnonzero(~aside)), sums(train, np.flatnonzero(aside))
-        whole = fit + choose
-        unit = "speaker-disjoint fifth" if train.speakers is not None else "fifth"
-        chosen_on = f"a {unit} of the training split"
-    n_bands = len(templates.mean)
+    """Choose both penalties and fit again, on the choosing clips too where they are training clips."""
+    whole = fit + choose if clips.choose_split == "train" else fit
+    n_bands = len(fit.power) // 2
     errors = np.array([squared_error(choose, solve_ridge(fit, p)) for p in PENALTIES])  # (penalties, 2F)
     penalty, null_penalty = (
         PENALTIES[int(part.sum(axis=1).argmin())] for part in np.split(errors, [n_bands], axis=1)
     )
     return RidgeWeights(
-        recordings.provenance(split, seed=seed, point=point),
+        provenance,
         running_sum,
         lags,
         solve_ridge(whole, penalty)[:, :n_bands],
         penalty,
         solve_ridge(whole, null_penalty)[:, n_bands:],
         null_penalty,
-        chosen_on,
+        clips.chosen_on,
         float(errors[:, :n_bands].sum(axis=1).min() / choose.power[:n_bands].sum()),
     )
 
 
 def _window_sums(
-    split: SplitRecordings,
+    name: str,
     clips: np.ndarray,
     *,
     templates: Templates,
+    features: Recordings,
+    activity: Recordings,
     point: str,
     lags: int,
     running_sum: bool,
@@ -159,37 +191,26 @@ def _window_sums(
     progress: Progress,
 ) -> WindowSums:
     """Sum over some clips; targets are the features of the clip and of the one that it stands in for."""
-    partner = np.argsort(derangement(len(split), seed))  # clip i is read from order[i]
+    split, read = features.split(name), activity.split(name)
+    partner = null_partner(len(split), seed)
     total = None
     for start in range(0, len(clips), BLOCK):
         rows = clips[start : start + BLOCK]
         targets = np.concatenate(
             [templates.features(split, rows), templates.features(split, partner[rows])], -1
         )
-        block = window_sums(_inputs(split.load(point, rows), running_sum), targets, lags)
+        block = window_sums(_inputs(read.load(point, rows), running_sum), targets, lags)
         total = block if total is None else total + block
         progress(min(start + BLOCK, len(clips)) / len(clips), f"ridge from {point}")
-    if total is None:
-        raise SpikelensError(
-            f"split: {split.name!r} has too few clips or speakers to choose the ridge penalty"
-        )
+    assert total is not None
     return total
 
 
-def _fifth_of_groups(split: SplitRecordings, seed: int) -> np.ndarray:
-    """Return True for the clips of a random fifth of the speakers (of all clips if there is but one)."""
-    groups = split.groups if split.groups.max(initial=0) > 0 else np.arange(len(split))
-    names = np.random.default_rng(seed).permutation(groups.max(initial=0) + 1)
-    return np.isin(groups, names[: max(1, len(names) // 5)])
+def within(progress: Progress | None, start: float, share: float) -> Progress:
+    """Return a callback for one part of a longer task, which begins at `start` and is `share` of it."""
 
+    def report(fraction: float, message: str) -> None:
+        if progress is not None:
+            progress(start + share * fraction, message)
 
-def derangement(n: int, seed: int) -> np.ndarray:
-    """Return a random permutation of ``n`` clips that leaves none in its place (for n > 1)."""
-    order = np.random.default_rng(seed).permutation(n)
-    partner = np.empty(n, dtype=np.int64)
-    partner[order] = np.roll(order, 1)
-    return partner
-
-
-def _silent(fraction: float, message: str) -> None:
-    pass
+    return report

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from analysis.capture import capture
 from analysis.importing import list_recordings, open_imported
 from analysis.recordings import Recordings
-from models.checkpoint import Checkpoint, load_checkpoint
+from models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, read_info
 from models.data import available_datasets, open_dataset
 from models.data.base import AudioDataset
 from models.errors import SpikelensError
@@ -104,6 +104,27 @@ def open_subject(name: str, data: str | None = None) -> Subject:
         )
     dataset = open_dataset(wanted).restrict(checkpoint.labels)
     return Subject(name, checkpoint, dataset)
+
+
+def open_beside(name: str, subject: Subject) -> Subject:
+    """Open a second subject to compare with the first: a checkpoint on the first one's data set.
+
+    Raises
+    ------
+    SpikelensError
+        Unknown name, or the data set lacks a word of the checkpoint.
+    """
+    if subject.dataset is None or name in list_recordings():
+        return open_subject(name)
+    checkpoint = load_checkpoint(name)
+    return Subject(name, checkpoint, subject.dataset.restrict(checkpoint.labels))
+
+
+def digest_of(name: str) -> str:
+    """Return what identifies a checkpoint or imported recordings, without opening a data set."""
+    if name in list_recordings():
+        return open_imported(name).digest
+    return read_info(find_checkpoint(name)).digest
 
 
 def how_to_get(dataset: str) -> str:

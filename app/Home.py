@@ -15,9 +15,13 @@ PAGES = {
     "One clip": [st.Page("pages/raster.py", title="Raster", icon=":material/view_timeline:")],
     "Whole split": [
         st.Page("pages/probes.py", title="Probes", icon=":material/colorize:"),
+        st.Page("pages/nuisance.py", title="Nuisance", icon=":material/filter_alt:"),
         st.Page("pages/gradients.py", title="Gradients", icon=":material/trending_down:"),
+        st.Page("pages/saliency.py", title="Saliency", icon=":material/highlight:"),
         st.Page("pages/reconstruction.py", title="Reconstruction", icon=":material/hearing:"),
+        st.Page("pages/plane.py", title="Step-size plane", icon=":material/grid_on:"),
         st.Page("pages/separability.py", title="Separability", icon=":material/scatter_plot:"),
+        st.Page("pages/interventions.py", title="Interventions", icon=":material/content_cut:"),
         st.Page("pages/embedding.py", title="Embedding", icon=":material/bubble_chart:"),
     ],
 }

@@ -8,7 +8,17 @@ import sys
 
 import typer
 
-from app.commands import analyses, data, papers, training
+from app.commands import (
+    analyses,
+    data,
+    gradients,
+    interventions,
+    papers,
+    probes,
+    reconstruction,
+    separability,
+    training,
+)
 from app.commands.output import fail
 from models.errors import SpikelensError
 
@@ -22,6 +32,11 @@ cli = typer.Typer(
 cli.add_typer(data.group, name="data")
 training.add_to(cli)
 analyses.add_to(cli)
+probes.add_to(cli)
+gradients.add_to(cli)
+separability.add_to(cli)
+interventions.add_to(cli)
+reconstruction.add_to(cli)
 papers.add_to(cli)
 
 

@@ -223,7 +223,10 @@ def sounds(opened: Subject, split: str, clip: int, **decoders: Any) -> dict[str,
 def _viewer(opened: Subject, split: str, progress: Progress | None, decoders: dict[str, Any]) -> ClipViewer:
     def make() -> ClipViewer:
         fits = decoders["ridge"] or opened.imported is not None
-        held = opened.recordings(("train", split), progress) if fits else recordings(opened, split, progress)
+        if fits:  # the very recordings of the analyses: their fitted decoders are read, not fitted again
+            held = opened.recordings(catalogue.fitting_splits(split), progress)
+        else:
+            held = recordings(opened, split, progress)
         return ClipViewer(held, split, **decoders)
 
     return _once(("viewer", opened.digest, split, *decoders.items()), make)

@@ -12,61 +12,82 @@ from plotly.subplots import make_subplots
 from app.charts import marks, theme
 
 if TYPE_CHECKING:
-    from analysis.reconstruction import ReconstructionResult, ReconstructionRow
+    from analysis.reconstruction_result import ReconstructionResult, ReconstructionRow
 
-_METRICS = (("snr_db", "SNR (dB)"), ("r2", "R2 (1)"), ("r2_within_word", "R2 within word (1)"))
+_METRICS = (
+    ("snr_db", "SNR (dB)"),
+    ("log_spectral_distance_db", "log-spectral distance (dB)"),
+    ("r2_within_word", "R2 within word (1)"),
+)
 _LIMIT = 3.0  # standard deviations shown by the colour scale
 TEMPLATES = ("frame template", "word template")
-_PERMUTED = "permuted clips"
+_CONTROLS = {"permuted clips": "shuffled", "untrained twin": "untrained"}  # end of a name -> its colour
+_TOLD = {"permuted clips": "spikes of another clip", "untrained twin": "untrained twin"}
 
 
 def decoders(results: Sequence[ReconstructionResult]) -> go.Figure:
-    """Draw every decoder's SNR and R2 with intervals, its permuted null beside it; templates are lines."""
-    figure = make_subplots(cols=len(_METRICS), shared_yaxes=True, horizontal_spacing=0.03)
-    names = list(dict.fromkeys(_row_name(row, null=False) for r in results for row in _decoded_rows(r)))
+    """Draw every decoder with intervals, its null and its untrained twin beside it; templates are lines."""
+    metrics = [m for m in _METRICS if any(getattr(row, m[0]) is not None for r in results for row in r.rows)]
+    figure = make_subplots(cols=len(metrics), shared_yaxes=True, horizontal_spacing=0.03)
+    names = list(dict.fromkeys(_row_name(row, control=False) for r in results for row in _decoded_rows(r)))
     for i, result in enumerate(results):
-        subject = result.provenance.subject
-        for null in (False, True):
-            rows = [row for row in _decoded_rows(result) if (_PERMUTED in row.decoder) == null]
-            for column, (metric, _) in enumerate(_METRICS, start=1):
-                found = [getattr(row, metric) for row in rows]
-                figure.add_scatter(
-                    x=np.array([e.value for e in found], np.float32),
-                    y=np.array([names.index(_row_name(r, null=False)) + 0.25 * i for r in rows], np.float32),
-                    error_x=marks.error_bars(found),
-                    mode="markers",
-                    name=f"{subject}, spikes of another clip" if null else subject,
-                    legendgroup=f"{subject} {null}",
-                    showlegend=column == 1,
-                    marker={
-                        "color": theme.CONDITIONS["shuffled"] if null else marks.subject_colour(i),
-                        "symbol": marks.SYMBOLS[i],
-                        "size": 9,
-                    },
-                    hovertemplate="%{x:.3g}",
-                    row=1,
-                    col=column,
-                )
-    for column, (_, title) in enumerate(_METRICS, start=1):
+        for control in ("", *_CONTROLS):
+            rows = [row for row in _decoded_rows(result) if _control(row) == control]
+            for column, (metric, _) in enumerate(metrics, start=1):
+                known = [row for row in rows if getattr(row, metric) is not None]
+                if rows and (known or column == 1):
+                    figure.add_trace(_markers(known, metric, names, i, result, control), row=1, col=column)
+    for column, (_, title) in enumerate(metrics, start=1):
         figure.update_xaxes(title=title, row=1, col=column)
     for row in (r for r in results[0].rows if r.decoder in TEMPLATES):
         marks.legend_line(figure, row.decoder, _template_line(row))
-        for column, (metric, _) in enumerate(_METRICS, start=1):
-            figure.add_vline(x=getattr(row, metric).value, line=_template_line(row), row=1, col=column)
+        for column, (metric, _) in enumerate(metrics, start=1):
+            if (found := getattr(row, metric)) is not None:
+                figure.add_vline(x=found.value, line=_template_line(row), row=1, col=column)
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.4, -0.6])
-    height = 190 + 48 * len(names)
-    return theme.framed(figure, key="decoders", height=height)
+    return theme.framed(figure, key="decoders", height=190 + 48 * len(names))
+
+
+def _markers(
+    rows: Sequence[ReconstructionRow],
+    metric: str,
+    names: Sequence[str],
+    subject: int,
+    result: ReconstructionResult,
+    control: str,
+) -> go.Scatter:
+    """Return the markers of one subject and condition in one panel."""
+    found = [getattr(row, metric) for row in rows]
+    name = theme.text(result.provenance.subject)
+    colour = theme.CONDITIONS[_CONTROLS[control]] if control else marks.subject_colour(subject)
+    return go.Scatter(
+        x=np.array([e.value for e in found], np.float32),
+        y=np.array([names.index(_row_name(r, control=False)) + 0.25 * subject for r in rows], np.float32),
+        error_x=marks.error_bars(found),
+        mode="markers",
+        name=f"{name}, {_TOLD[control]}" if control else name,
+        legendgroup=f"{name} {control}",
+        showlegend=metric == _METRICS[0][0],
+        marker={"color": colour, "symbol": marks.SYMBOLS[subject], "size": 9},
+        hovertemplate="%{x:.3g}",
+    )
 
 
 def decoders_alt(results: Sequence[ReconstructionResult]) -> str:
     """Say in words what `decoders` shows."""
     parts = [
-        f"{result.provenance.subject} {_row_name(row)} {row.snr_db} dB, within word {row.r2_within_word}"
+        f"{result.provenance.subject} {_row_name(row)} {row.snr_db} dB{_distance(row)}, "
+        f"within word {row.r2_within_word}"
         for result in results
         for row in _decoded_rows(result)
     ]
     lines = [f"{r.decoder} {r.snr_db} dB" for r in results[0].rows if r.decoder in TEMPLATES]
     return "Signal-to-noise ratio of the rebuilt log-mel by decoder: " + "; ".join(parts + lines) + "."
+
+
+def _distance(row: ReconstructionRow) -> str:
+    found = row.log_spectral_distance_db
+    return "" if found is None else f", {found.value:.2f} dB log-spectral distance"
 
 
 def by_band(result: ReconstructionResult, metric: str) -> go.Figure:
@@ -97,22 +118,22 @@ def curves_alt(result: ReconstructionResult, values: np.ndarray, what: str) -> s
 
 
 def _curves(result: ReconstructionResult, values: np.ndarray, x: np.ndarray) -> go.Figure:
-    """Draw one line a decoder; the permuted nulls wait in the legend for a click."""
+    """Draw one line a decoder; the nulls and controls wait in the legend for a click."""
     figure = go.Figure()
     colours = iter(theme.PALETTE * len(values))
     for row, line in zip(result.rows, values, strict=True):
-        null = _PERMUTED in row.decoder
+        control = _control(row)
         if row.decoder in TEMPLATES:
             style = _template_line(row)
         else:
-            style = {"color": theme.CONDITIONS["shuffled"] if null else next(colours)}
+            style = {"color": theme.CONDITIONS[_CONTROLS[control]] if control else next(colours)}
         figure.add_scatter(
             x=x,
             y=line.astype(np.float32),
             mode="lines",
             name=_row_name(row),
             line=style,
-            visible="legendonly" if null else True,
+            visible="legendonly" if control else True,
         )
     return figure
 
@@ -173,7 +194,13 @@ def _decoded_rows(result: ReconstructionResult) -> list[ReconstructionRow]:
     return [row for row in result.rows if row.decoder not in TEMPLATES]
 
 
-def _row_name(row: ReconstructionRow, null: bool = True) -> str:
-    """Return what a decoder is called; without `null`, the permuted one is called as the true one."""
-    decoder = row.decoder if null else row.decoder.removesuffix(f", {_PERMUTED}")
+def _control(row: ReconstructionRow) -> str:
+    """Return which null or control a decoder is, the empty string for one of the subject itself."""
+    end = row.decoder.rpartition(", ")[2]
+    return end if end in _CONTROLS else ""
+
+
+def _row_name(row: ReconstructionRow, control: bool = True) -> str:
+    """Return what a decoder is called; without `control`, its null and its twin are called as it is."""
+    decoder = row.decoder if control else row.decoder.removesuffix(f", {_control(row)}")
     return decoder if row.decoder in TEMPLATES else f"{row.point}, {decoder}"

@@ -1,23 +1,14 @@
-"""``spikelens probe``, ``reconstruct``, ``gradients`` and the other inspections, from the shell."""
+"""``spikelens probe``, ``verdict`` and the other inspections, from the shell."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from app.commands.inspecting import DATA, JSON, NAME, POINTS, SEED, SPLIT, run_and_print
 from app.commands.output import print_json, print_result, progress_bar
-
-if TYPE_CHECKING:
-    from analysis.result import Result
-
-_NAME = typer.Argument(help="A checkpoint, or imported recordings.")
-_DATA = typer.Option(None, "--data", help="Name or folder of a data set; the checkpoint's own by default.")
-_SPLIT = typer.Option("validation", "--split", help="Split to measure on; fitting uses train.")
-_POINTS = typer.Option([], "--point", help="Recording point, repeatable; all by default.")
-_SEED = typer.Option(0, "--seed", help="Of bootstrap, permutations and samples.")
-_JSON = typer.Option(False, "--json", help="One JSON object on standard output.")
 
 
 def add_to(cli: typer.Typer) -> None:
@@ -27,28 +18,15 @@ def add_to(cli: typer.Typer) -> None:
     cli.command("raster")(raster_command)
     cli.command("spikes")(spikes_command)
     cli.command("probe")(probe_command)
-    cli.command("gradients")(gradients_command)
-    cli.command("reconstruct")(reconstruct_command)
-    cli.command("separability")(separability_command)
     cli.command("embed")(embed_command)
     cli.command("verdict")(verdict_command)
 
 
-def _run(analysis: str, name: str, data: str | None, split: str, as_json: bool, **settings: Any) -> Result:
-    from analysis.catalogue import run
-    from analysis.subjects import open_subject
-
-    with progress_bar(analysis) as progress:
-        result = run(analysis, open_subject(name, data), split=split, progress=progress, **settings)
-    print_result(result, as_json)
-    return result
-
-
 def capture_command(
-    name: str = _NAME,
-    data: str | None = _DATA,
+    name: str = NAME,
+    data: str | None = DATA,
     split: list[str] = typer.Option([], "--split", help="Split, repeatable; all by default."),
-    as_json: bool = _JSON,
+    as_json: bool = JSON,
 ) -> None:
     """Record every point of a model on disk, once; the other commands do it when they need it."""
     from analysis.subjects import open_subject
@@ -73,7 +51,7 @@ def capture_command(
 def import_command(
     file: Path = typer.Argument(help="An .npz with spikes, label, split and optional arrays."),
     name: str = typer.Option(..., "--name", help="Name to list it under."),
-    as_json: bool = _JSON,
+    as_json: bool = JSON,
 ) -> None:
     """Bring in recordings of any encoder; every analysis that needs only recordings runs on them."""
     from analysis.importing import import_recordings
@@ -92,13 +70,13 @@ def import_command(
 
 
 def raster_command(
-    name: str = _NAME,
+    name: str = NAME,
     clip: str = typer.Option("0", help="Number or id of the clip."),
-    data: str | None = _DATA,
-    split: str = _SPLIT,
+    data: str | None = DATA,
+    split: str = SPLIT,
     sort: str = typer.Option("index", help="index, rate, latency or selectivity."),
     out: Path | None = typer.Option(None, help="Draw it to a .png, .pdf or .svg file."),
-    as_json: bool = _JSON,
+    as_json: bool = JSON,
 ) -> None:
     """Show one clip on its way through the network."""
     from analysis.catalogue import command_line
@@ -122,95 +100,58 @@ def raster_command(
 
 
 def spikes_command(
-    name: str = _NAME,
+    name: str = NAME,
     point: str = typer.Option("encoder", "--point", help="Spiking recording point."),
-    data: str | None = _DATA,
-    split: str = _SPLIT,
-    as_json: bool = _JSON,
+    data: str | None = DATA,
+    split: str = SPLIT,
+    as_json: bool = JSON,
 ) -> None:
     """Count: rates, silent and saturated units, sparsity, inter-spike intervals."""
-    _run("spikes", name, data, split, as_json, point=point)
+    run_and_print("spikes", name, data, split, as_json, point=point)
 
 
 def probe_command(
-    name: str = _NAME,
-    point: list[str] = _POINTS,
-    data: str | None = _DATA,
-    split: str = _SPLIT,
+    name: str = NAME,
+    point: list[str] = POINTS,
+    data: str | None = DATA,
+    split: str = SPLIT,
     pooling: str = typer.Option("windows", help="counts, windows, trace or full."),
-    seed: int = _SEED,
-    as_json: bool = _JSON,
+    seed: int = SEED,
+    as_json: bool = JSON,
 ) -> None:
     """Ask whether the word can be read off linearly, beside chance, shuffled labels, twin and log-mel."""
-    _run("probe", name, data, split, as_json, points=point or None, pooling=pooling, seed=seed)
-
-
-def gradients_command(
-    name: str = _NAME,
-    data: str | None = _DATA,
-    split: str = _SPLIT,
-    clips: int | None = typer.Option(None, "--n-clips", min=8, help="Use only this many clips."),
-    seed: int = _SEED,
-    as_json: bool = _JSON,
-) -> None:
-    """Ask whether the task pulls the spikes where reconstruction would (GR-1 to GR-3)."""
-    _run("gradients", name, data, split, as_json, n_clips=clips, seed=seed)
-
-
-def reconstruct_command(
-    name: str = _NAME,
-    point: list[str] = _POINTS,
-    data: str | None = _DATA,
-    split: str = _SPLIT,
-    lags: int = typer.Option(5, min=0, help="Frames to either side that the ridge decoder sees."),
-    seed: int = _SEED,
-    as_json: bool = _JSON,
-) -> None:
-    """Ask how much of the sound can be read back, beside frame and word templates."""
-    _run("reconstruct", name, data, split, as_json, points=point or None, lags=lags, seed=seed)
-
-
-def separability_command(
-    name: str = _NAME,
-    point: list[str] = _POINTS,
-    data: str | None = _DATA,
-    split: str = _SPLIT,
-    seed: int = _SEED,
-    as_json: bool = _JSON,
-) -> None:
-    """Ask how the geometry of the code relates to words and to sound: Fisher, silhouette, CKA."""
-    _run("separability", name, data, split, as_json, points=point or None, seed=seed)
+    run_and_print("probe", name, data, split, as_json, points=point or None, pooling=pooling, seed=seed)
 
 
 def embed_command(
-    name: str = _NAME,
+    name: str = NAME,
     point: str = typer.Option("encoder", "--point", help="Recording point."),
     method: str = typer.Option("pca", help="pca or umap."),
-    data: str | None = _DATA,
-    split: str = _SPLIT,
+    data: str | None = DATA,
+    split: str = SPLIT,
     n_max: int = typer.Option(3000, min=10, help="Largest number of clips, drawn by word."),
     n_neighbors: int = typer.Option(15, min=2),
     min_dist: float = typer.Option(0.1, min=0.0, max=1.0),
-    seed: int = _SEED,
-    as_json: bool = _JSON,
+    seed: int = SEED,
+    as_json: bool = JSON,
 ) -> None:
     """Lay the clips out in two dimensions, with trustworthiness."""
     settings: dict[str, Any] = {"point": point, "method": method, "n_max": n_max, "seed": seed}
     if method == "umap":
         settings |= {"n_neighbors": n_neighbors, "min_dist": min_dist}
-    _run("embed", name, data, split, as_json, **settings)
+    run_and_print("embed", name, data, split, as_json, **settings)
 
 
 def verdict_command(
-    name: str = _NAME,
-    data: str | None = _DATA,
-    split: str = _SPLIT,
-    seed: int = _SEED,
+    name: str = NAME,
+    data: str | None = DATA,
+    split: str = SPLIT,
+    seed: int = SEED,
     keep: bool = typer.Option(False, "--keep", help="Keep it beside the checkpoint, to ship with it."),
-    as_json: bool = _JSON,
+    as_json: bool = JSON,
 ) -> None:
     """Say whether the encoder is faithful, task-aligned, or not shown to be either, and on what evidence."""
-    result = _run("verdict", name, data, split, as_json, seed=seed)
+    result = run_and_print("verdict", name, data, split, as_json, seed=seed)
     if keep:
         from analysis.alignment import VerdictResult
         from analysis.shipped import keep_verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.subjects import Subject
-from app import inspection, widgets
+from app import inspection, probe_sections, widgets
 from app.charts import probes, spikes
 
 
@@ -28,6 +28,9 @@ def main() -> None:
         )
         for result in results:
             widgets.numbers(result, f"probes-{result.provenance.subject}")
+        probe_sections.beside(results)
+    probe_sections.compared(subjects)
+    probe_sections.over_time(subjects)
     st.header("How busy the units are", divider="gray")
     _spikes(subjects)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import streamlit as st
 
 from analysis.listening import ORIGINAL
-from analysis.reconstruction import ReconstructionResult
+from analysis.reconstruction_controls import ReconstructionControls, why_not
+from analysis.reconstruction_result import OWN, ReconstructionResult
 from analysis.subjects import Subject
 from app import inspection, session, widgets
-from app.charts import reconstruction
+from app.charts import reconstruction, reconstruction_controls
 
 _DECODERS = {"lags": 5, "seed": inspection.SEED}
 _CURVES = ("R2 by band", "correlation by band", "error over time")
@@ -17,10 +21,12 @@ _CURVES = ("R2 by band", "correlation by band", "error over time")
 def main() -> None:
     subjects = inspection.chosen_subjects()
     results = inspection.measured_subjects(
-        "reconstruct", subjects, "Fit the decoders (about a minute)", **_DECODERS
+        "reconstruct", subjects, "Fit the decoders (about two minutes)", **_DECODERS
     )
     if results:
         _decoders(results)
+    st.header("Beside its control encoders", divider="gray")
+    _controls(subjects)
     st.header("The current clip", divider="gray")
     fitted = {result.provenance.subject for result in results}
     for column, opened in zip(st.columns(len(subjects)), subjects, strict=True):
@@ -35,14 +41,19 @@ def _decoders(results: list[ReconstructionResult]) -> None:
         "the word alone gives. *Own*: the decoder that belongs to the encoder. *Ridge*: fitted on "
         f"training clips, {_DECODERS['lags']} frames to either side, penalty chosen on "
         f"{widgets.plain(results[0].penalty_chosen_on)}. Own low but ridge high means that the "
-        "information is there and the encoder's own decoder is bad. *Permuted*: the same decoder on the "
-        "spikes of another clip."
+        "information is there and the encoder's own decoder is bad. *Non-linear*: a network of 128 hidden "
+        "units that adds to the better ridge decoder what no line can say; what it finds is not gone. It is "
+        f"fitted to {widgets.plain(results[0].nonlinear_fit)}. *Permuted*: the same decoder on the spikes of "
+        "another clip. *Untrained twin*: what a hidden layer keeps before any training. Log-spectral "
+        "distance: root mean square over bands, in dB of mel power, mean over frames."
     )
     shown = st.segmented_control("Curves", _CURVES, default=_CURVES[0], required=True, key="curves")
     for result in results:
         name = result.provenance.subject
         for what, why in result.not_applicable.items():
-            inspection.not_applicable(f"{what} decoder of {name}", why)
+            inspection.not_applicable(
+                f"{what} decoder of {name}" if what == OWN else f"{what} of {name}", why
+            )
         if shown == _CURVES[2]:
             figure, values = reconstruction.over_time(result), result.error_over_time
         else:
@@ -53,7 +64,38 @@ def _decoders(results: list[ReconstructionResult]) -> None:
         widgets.show(figure, result, alt, f"curves-{name}")
 
 
-def _clip(opened: Subject, ridge: bool) -> None:
+def _controls(subjects: list[Subject]) -> None:
+    fitting = []
+    for opened in subjects:
+        if (reason := why_not(_points(opened))) is None:
+            fitting.append(opened)
+        else:
+            inspection.not_applicable(f"control encoders of {opened.name}", reason)
+    found: list[ReconstructionControls] = inspection.measured_subjects(
+        "reconstruct-controls", fitting, "Fit the control encoders (about two minutes)", **_DECODERS
+    )
+    for result in found:
+        name = result.provenance.subject
+        for what, why in result.not_applicable.items():
+            inspection.not_applicable(f"{what} beside {name}", why)
+        alt = reconstruction_controls.controls_alt(result)
+        widgets.show(reconstruction_controls.controls(result), result, alt, f"controls-{name}")
+    if found:
+        st.caption(
+            "Fewer events carry less sound, so only encoders at the rate of the learned one (filled markers) "
+            "can show a loss; SF2-rec@r is the most faithful of its kind at that rate. A gap that closes "
+            "under a better decoder was the decoder's, not the code's. *Random steps*: five draws that know "
+            "nothing of sound or word."
+        )
+
+
+def _points(opened: Subject) -> Iterable[Any]:
+    if opened.imported is not None:
+        return opened.imported.points.values()
+    return opened.model("control encoders")[0].model.points()
+
+
+def _clip(opened: Subject, fitted: bool) -> None:
     chosen = session.selection()
     clips = session.clips(opened, chosen.split)
     row = chosen.clip % len(clips)
@@ -61,10 +103,10 @@ def _clip(opened: Subject, ridge: bool) -> None:
     st.subheader(widgets.plain(opened.name))
     speaker = "" if clip.speaker is None else f", speaker {widgets.plain(clip.speaker)}"
     st.markdown(f"Clip {row}: “{widgets.plain(clip.word)}”{speaker}")
-    if not ridge:
-        st.caption("The ridge decoder joins once the decoders are fitted.")
+    if not fitted:
+        st.caption("The ridge and the non-linear decoder join once the decoders are fitted.")
     with widgets.progress_bar("recording") as progress:
-        panels, dt_ms = session.rebuilt(opened, chosen.split, row, progress, ridge=ridge, **_DECODERS)
+        panels, dt_ms = session.rebuilt(opened, chosen.split, row, progress, **_shown(opened, fitted))
     widgets.draw(
         reconstruction.clip(panels, dt_ms),
         reconstruction.clip_alt(panels, clip.word),
@@ -74,12 +116,18 @@ def _clip(opened: Subject, ridge: bool) -> None:
         inspection.not_applicable("sound", "imported recordings do not carry the scale of their log-mel")
         return
     if st.toggle("Listen", key=f"listen-{opened.name}", help="Griffin-Lim takes a second a version."):
-        _players(opened, row, ridge)
+        _players(opened, row, fitted)
 
 
-def _players(opened: Subject, row: int, ridge: bool) -> None:
+def _shown(opened: Subject, fitted: bool) -> dict[str, Any]:
+    """Return what `analysis.listening.ClipViewer` is asked for."""
+    reference = fitted and why_not(_points(opened)) is None
+    return {"ridge": fitted, "nonlinear": fitted, "reference": reference, **_DECODERS}
+
+
+def _players(opened: Subject, row: int, fitted: bool) -> None:
     with st.spinner("Griffin-Lim"):
-        sounds = session.sounds(opened, session.selection().split, row, ridge=ridge, **_DECODERS)
+        sounds = session.sounds(opened, session.selection().split, row, **_shown(opened, fitted))
     columns = st.columns(len(sounds))
     for column, (name, (sound, rate)) in zip(columns, sounds.items(), strict=True):
         source = "original log-mel" if name == ORIGINAL else name

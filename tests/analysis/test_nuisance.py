@@ -90,6 +90,7 @@ def test_chance_null_and_measure_stand_beside_every_property(result):
 
 def test_what_takes_a_model_a_twin_or_speakers_says_so(result, tmp_path):
     assert {LEVEL, NOISE, UNTRAINED, MATCHED} <= set(result.not_applicable)
+    assert "see there" in result.not_applicable["voice"]
     unknown = probe_nuisances(write(tmp_path / "u", speakers_known=False))
     assert unknown.not_applicable[SPEAKER] == "speakers are unknown"
     few = probe_nuisances(write(tmp_path / "f", n_speakers=40))

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from analysis.stats import bootstrap_difference, bootstrap_mean, bootstrap_ratio, mcnemar, permutation_p
+from analysis.stats import (
+    bootstrap_difference,
+    bootstrap_mean,
+    bootstrap_ratio,
+    label_orders,
+    mcnemar,
+    mean_over_draws,
+    permutation_p,
+)
 
 
 def test_ratio_is_of_sums_not_a_mean_of_ratios():
@@ -76,3 +84,31 @@ def test_permutation_p_counts_the_observed_value_itself():
     assert permutation_p(100.0, null) == pytest.approx(1 / 20)
     assert permutation_p(18.0, null) == pytest.approx(2 / 20)  # ties count
     assert permutation_p(-1.0, null) == 1.0
+
+
+def test_mcnemar_over_speakers_is_the_exact_one_where_each_has_one_clip():
+    rng = np.random.default_rng(0)
+    first, second = rng.random((2, 60)) < np.array([[0.8], [0.6]])
+    exact = mcnemar(first, second)
+    assert mcnemar(first, second, np.arange(60)) == pytest.approx(exact, abs=0.02)
+    alike = np.zeros(60, int)  # one speaker: nothing can be said
+    assert mcnemar(first, second, alike) == 1.0
+    assert mcnemar(first, first, alike) == 1.0
+
+
+def test_labels_change_places_freely_unless_speaker_and_word_go_together():
+    rng = np.random.default_rng(0)
+    groups, words = np.repeat(np.arange(12), 5), np.tile(np.arange(5), 12)
+    free = label_orders(words, groups, 50, rng)
+    assert (np.sort(free, axis=1) == np.arange(60)).all() and (groups[free] != groups).mean() > 0.8
+    bound = label_orders(groups % 2, groups, 50, rng)
+    assert (np.sort(bound, axis=1) == np.arange(60)).all() and (groups[bound] == groups).all()
+    assert (bound != np.arange(60)).any()
+    unknown = label_orders(words, np.arange(60), 5, rng)  # speakers unknown: every clip its own
+    assert (unknown != np.arange(60)).mean() > 0.8
+
+
+def test_mean_over_draws_by_hand():
+    found = mean_over_draws(np.array([1.0, 2.0, 3.0]))
+    assert found.value == 2.0 and found.high - 2.0 == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
+    assert mean_over_draws(np.array([1.0])).low is None

@@ -27,7 +27,7 @@ def spikelens(workbench, monkeypatch, capsys):
 
 def press(opened, key):
     if key in [button.key for button in opened.button]:
-        opened = clean(opened.button(key=key).click().run())
+        opened = clean(opened.button(key=key).click().run(timeout=300))
     return opened
 
 
