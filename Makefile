@@ -21,7 +21,7 @@ app: venv                   ## serve the workbench at http://127.0.0.1:8501
 	$(BIN)/spikelens app
 
 test: $(VENV)/.dev          ## every test this machine can run
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(VENV)/.dev          ## ruff, and mypy on models and analysis
 	$(BIN)/ruff check .

@@ -34,8 +34,8 @@ def fitting_clips(
 ) -> FittingClips:
     """Choose the clips for a decoder that is evaluated on `split`.
 
-    Settings are decided on the validation split for an evaluation on test, else on a speaker-disjoint fifth of
-    train, to which the decoder is then not fitted. `max_clips` bounds both parts, drawn by `seed`.
+    Settings are decided on the validation split for an evaluation on test, else on a speaker-disjoint fifth
+    of train, to which the decoder is then not fitted. `max_clips` bounds both parts, drawn by `seed`.
 
     Raises
     ------

@@ -144,8 +144,8 @@ def reconstruct_controls(
     Encoders: the subject; SF2-rec@r, the most faithful of its kind at the same event rate, to which every
     difference is taken; SF2-rec, SF2-init and five draws of random steps, which spend other rates. Each is
     read by its own decoder and by both ridge decoders, the subject and SF2-rec@r also by the non-linear one.
-    The ridge decoders of encoders at another rate are fitted to at most 1,000 training clips, the penalty chosen
-    on as many others.
+    The ridge decoders of encoders at another rate are fitted to at most 1,000 training clips, the penalty
+    chosen on as many others.
 
     Parameters
     ----------

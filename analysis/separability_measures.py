@@ -10,7 +10,7 @@ from analysis.pooling import pooled, pooled_blocks
 from analysis.recordings import Recordings, SplitRecordings
 from analysis.result import Estimate
 from analysis.scatter import Scatter, fisher_ratio, scatter, shrinkage_of, shrunk_fisher
-from analysis.similarity import CkaSums, gram, jackknife
+from analysis.similarity import CkaSums, debiased_hsic, gram, hsic_permuted, jackknife
 from analysis.stats import bootstrap_difference, bootstrap_mean, label_orders
 
 FISHER, SHRUNK, SILHOUETTE = "Fisher ratio", "Fisher ratio, shrinkage", "silhouette"
@@ -22,7 +22,7 @@ N_NEIGHBOURS = 20
 MAX_PAIRS = 1500  # clips of which every pair is compared
 MAX_FIT = 10_000  # training clips that the principal components are fitted on
 _N_FISHER, _N_COSINE = 256, 50  # principal components
-_N_PERMUTATIONS = 50
+_N_PERMUTATIONS, _N_FREE = 50, 20  # of labels, of clips
 _MAX_PARTS = 50  # into which speakers are gathered for the jackknife
 
 
@@ -40,7 +40,7 @@ class Design:
         The clips in random order, at most 1,500 at a time; the first one is the sample of the measures that
         compare every pair.
     orders, free_orders : list of np.ndarray [shape=(P, b), int]
-        Permutations of each batch, of labels and of clips.
+        Permutations of each batch, 50 of labels and 20 of clips.
     n_words : int
     """
 
@@ -60,7 +60,7 @@ class Design:
         parts = rng.permutation(groups.max() + 1)[groups] % _MAX_PARTS
         batches = np.array_split(rng.permutation(len(held)), -(-len(held) // MAX_PAIRS))
         orders = [label_orders(labels[b], groups[b], _N_PERMUTATIONS, rng) for b in batches]
-        free = [np.stack([rng.permutation(len(b)) for _ in range(_N_PERMUTATIONS)]) for b in batches]
+        free = [np.stack([rng.permutation(len(b)) for _ in range(_N_FREE)]) for b in batches]
         return cls(labels, groups, parts, batches, orders, free, n_words)
 
     @property
@@ -246,25 +246,27 @@ def silhouettes(distances: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def cka(held: SplitRecordings, point: str, design: Design) -> dict[str, Measured]:
     """Measure the likeness to labels and to the log-mel, batch by batch, and the ratio of the two."""
-    to_labels, to_mel = (CkaSums(design.n_parts, _N_PERMUTATIONS) for _ in range(2))
-    has_mel = RAW_POINT in held.points
-    words = np.eye(design.n_words)
+    has_mel, words = RAW_POINT in held.points, np.eye(design.n_words)
+    sums = CkaSums(1 + has_mel, design.n_parts)
     for batch, orders, free in zip(design.batches, design.orders, design.free_orders, strict=True):
-        k, parts = gram(pooled(held, point, rows=batch)), design.parts[batch]
-        to_labels.add(k, gram(words[design.labels[batch]]), parts, orders)
+        k, y = gram(pooled(held, point, rows=batch)), words[design.labels[batch]]
+        others = [gram(y)]
+        sums.add_null(0, hsic_permuted(k, y, orders))
         if has_mel:
-            sound = k if point == RAW_POINT else gram(pooled(held, RAW_POINT, rows=batch))
-            to_mel.add(k, sound, parts, free)
-    labels, mel = _cka_measured(to_labels, len(held)), _cka_measured(to_mel, len(held))
-    if not has_mel:
-        mel = not_applicable("no log-mel was recorded")
-    return {CKA_LABELS: labels, CKA_MEL: mel, CKA_RATIO: _cka_ratio(labels, mel)}
+            mel = k if point == RAW_POINT else gram(pooled(held, RAW_POINT, rows=batch))
+            sums.add_null(1, np.array([debiased_hsic(k, mel[np.ix_(order, order)]) for order in free]))
+            others.append(mel)
+        sums.add(k, others, design.parts[batch])
+    to_labels = _cka_measured(sums, 0, len(held))
+    to_mel = _cka_measured(sums, 1, len(held)) if has_mel else not_applicable("no log-mel was recorded")
+    return {CKA_LABELS: to_labels, CKA_MEL: to_mel, CKA_RATIO: _cka_ratio(to_labels, to_mel)}
 
 
-def _cka_measured(sums: CkaSums, n: int) -> Measured:
-    if not sums.defined:
+def _cka_measured(sums: CkaSums, index: int, n: int) -> Measured:
+    if not sums.defined(index):
         return not_applicable("nothing varies between clips")
-    return Measured(sums.value, n, without=sums.without, null=sums.null)
+    value, *without = sums.values(index)
+    return Measured(float(value), n, without=np.array(without), null=sums.null(index))
 
 
 def _cka_ratio(labels: Measured, mel: Measured) -> Measured:

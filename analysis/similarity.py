@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from analysis.result import Estimate
@@ -45,6 +47,8 @@ def hsic_without_each(k: np.ndarray, other: np.ndarray, parts: np.ndarray, n_par
     np.ndarray [shape=(n_parts,)]
         Not-a-number where fewer than four clips are left.
     """
+    if n_parts == 0:
+        return np.empty(0)
     member = np.eye(n_parts)[parts]  # (n, G)
     outside, left = 1 - member, len(k) - member.sum(axis=0)
     product = k * other
@@ -58,75 +62,86 @@ def hsic_without_each(k: np.ndarray, other: np.ndarray, parts: np.ndarray, n_par
         return np.where(left > 3, found / (left * (left - 3)), np.nan)
 
 
+def hsic_permuted(k: np.ndarray, y: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """Return the criterion of `k` and the linear Gram matrix of `y` under permutations of its rows.
+
+    For few columns: the Gram matrices are never built.
+
+    Parameters
+    ----------
+    k : np.ndarray [shape=(n, n)]
+        From `gram`.
+    y : np.ndarray [shape=(n, E)]
+    orders : np.ndarray [shape=(P, n), int]
+
+    Returns
+    -------
+    np.ndarray [shape=(P,)]
+    """
+    n = len(k)
+    y = np.asarray(y, np.float64) - np.mean(y, axis=0)
+    permuted = y[orders]  # (P, n, E)
+    products = np.einsum("pne,pne->p", k @ permuted, permuted)
+    rows, own = k.sum(axis=1), np.square(y).sum(axis=1)  # centred rows sum to zero, so theirs sum to -own
+    mixed = -rows.sum() * own.sum() / ((n - 1) * (n - 2)) + 2 * (own[orders] @ rows) / (n - 2)
+    return (products + mixed) / (n * (n - 3))
+
+
 class CkaSums:
-    """Debiased linear CKA (Kornblith et al. 2019) gathered over batches of clips.
+    """Debiased linear CKA (Kornblith et al. 2019) of one code with others, gathered over batches of clips.
 
     The criterion is unbiased in each batch, so its mean over batches is too, and time and memory grow with
     the clips, not with their square (Nguyen et al. 2021). One batch gives the CKA of its clips.
+
+    Parameters
+    ----------
+    n_others : int
+    n_parts : int
+        Into which the clips are divided for the jackknife, see `hsic_without_each`.
     """
 
-    def __init__(self, n_parts: int, n_permutations: int = 0):
-        self._whole = np.zeros((3, 1))  # own, other, cross
-        self._without = np.zeros((3, n_parts))
-        self._permuted = np.zeros(n_permutations)
+    def __init__(self, n_others: int, n_parts: int = 0):
+        self._n_parts = n_parts
+        self._own = np.zeros(1 + n_parts)  # of all clips, then without each part
+        self._others, self._cross = np.zeros((2, n_others, 1 + n_parts))
+        self._permuted: list[np.ndarray | float] = [0.0] * n_others
 
-    def add(
-        self,
-        k: np.ndarray,
-        other: np.ndarray,
-        parts: np.ndarray | None = None,
-        orders: np.ndarray | None = None,
-    ) -> None:
-        """Add a batch.
+    def add(self, k: np.ndarray, others: Sequence[np.ndarray], parts: np.ndarray) -> None:
+        """Add a batch: Gram matrices ``(b, b)`` from `gram`, and the part of each clip ``(b,)``."""
+        self._own += self._hsic(k, k, parts)
+        for i, other in enumerate(others):
+            self._others[i] += self._hsic(other, other, parts)
+            self._cross[i] += self._hsic(k, other, parts)
 
-        Parameters
-        ----------
-        k, other : np.ndarray [shape=(b, b)]
-            From `gram`; batches of about equal size.
-        parts : np.ndarray [shape=(b,), int], optional
-            See `hsic_without_each`.
-        orders : np.ndarray [shape=(P, b), int], optional
-            Permutations of the clips of `other`: the null.
-        """
-        pairs = ((k, k), (other, other), (k, other))
-        for i, pair in enumerate(pairs):
-            self._whole[i] += debiased_hsic(*pair)
-            if parts is not None:
-                self._without[i] += hsic_without_each(*pair, parts, self._without.shape[1])
-        if orders is not None:
-            self._permuted += [debiased_hsic(k, other[order][:, order]) for order in orders]
+    def add_null(self, index: int, permuted: np.ndarray) -> None:
+        """Add the criterion of a batch with one of the others permuted, ``(P,)``."""
+        self._permuted[index] = self._permuted[index] + permuted
 
-    @property
-    def defined(self) -> bool:
+    def _hsic(self, k: np.ndarray, other: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        return np.r_[debiased_hsic(k, other), hsic_without_each(k, other, parts, self._n_parts)]
+
+    def defined(self, index: int) -> bool:
         """Tell whether both sides vary, without which there is no CKA."""
-        return bool((self._whole[:2] > 0).all())
+        return bool(self._own[0] > 0 and self._others[index, 0] > 0)
 
-    @property
-    def value(self) -> float:
-        """Return the CKA: 0 when independent, 1 for itself, 0 where a side does not vary."""
-        return float(_ratio(self._whole)[0])
+    def values(self, index: int) -> np.ndarray:
+        """Return the CKA with one of the others, ``(1 + n_parts,)``: of all clips, then without each part.
 
-    @property
-    def without(self) -> np.ndarray:
-        """Return the CKA with each part left out, ``(n_parts,)``."""
-        return _ratio(self._without)
+        0 when independent, 1 for itself, 0 where a side does not vary.
+        """
+        scale = self._own * self._others[index]
+        return np.where(scale <= 0, 0.0, self._cross[index] / np.sqrt(np.where(scale <= 0, 1.0, scale)))
 
-    @property
-    def null(self) -> np.ndarray:
+    def null(self, index: int) -> np.ndarray:
         """Return the CKA under each permutation, ``(P,)``."""
-        return self._permuted / np.sqrt(self._whole[0] * self._whole[1])
-
-
-def _ratio(sums: np.ndarray) -> np.ndarray:
-    scale = sums[0] * sums[1]
-    return np.where(scale <= 0, 0.0, sums[2] / np.sqrt(np.where(scale <= 0, 1.0, scale)))
+        return np.asarray(self._permuted[index] / np.sqrt(self._own[0] * self._others[index, 0]))
 
 
 def debiased_cka(k: np.ndarray, other: np.ndarray) -> float:
     """Return the debiased linear CKA of two Gram matrices."""
-    sums = CkaSums(0)
-    sums.add(k, other)
-    return sums.value
+    sums = CkaSums(1)
+    sums.add(k, [other], np.zeros(len(k), int))
+    return float(sums.values(0)[0])
 
 
 def jackknife(value: float, without: np.ndarray, n: int) -> Estimate:

@@ -20,7 +20,7 @@ from analysis.separability_measures import (
     Design,
     silhouettes,
 )
-from analysis.similarity import CkaSums, debiased_cka, debiased_hsic, gram, hsic_without_each
+from analysis.similarity import CkaSums, debiased_cka, debiased_hsic, gram, hsic_permuted, hsic_without_each
 from models.errors import SpikelensError
 from tests.analysis.builders import planted
 from tests.analysis.smooth import plant, smooth_material
@@ -99,14 +99,23 @@ def test_leaving_groups_out_equals_doing_it():
     assert found[8] == pytest.approx(debiased_hsic(k, other))  # nobody there
 
 
+def test_permuting_rows_equals_permuting_gram_matrices():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 6)), rng.standard_normal((20, 3)) + 4
+    orders = np.stack([rng.permutation(20) for _ in range(5)])
+    k, other = gram(x), gram(y)
+    expected = [debiased_hsic(k, other[np.ix_(order, order)]) for order in orders]
+    assert hsic_permuted(k, y, orders) == pytest.approx(expected)
+
+
 def test_cka_of_batches_is_about_that_of_all_clips_together():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1200, 30))
     y = x @ rng.standard_normal((30, 10)) + rng.standard_normal((1200, 10))
-    sums = CkaSums(0)
+    sums = CkaSums(1)
     for rows in np.array_split(rng.permutation(1200), 4):
-        sums.add(gram(x[rows]), gram(y[rows]))
-    assert sums.value == pytest.approx(debiased_cka(gram(x), gram(y)), abs=0.02)
+        sums.add(gram(x[rows]), [gram(y[rows])], rows)
+    assert sums.values(0)[0] == pytest.approx(debiased_cka(gram(x), gram(y)), abs=0.02)
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,13 @@ FLAGS = [
 PAGES = (
     "Raster",
     "Probes",
+    "Nuisance",
     "Gradients",
     "Saliency",
     "Reconstruction",
+    "Step-size plane",
     "Separability",
+    "Interventions",
     "Embedding",
     "Overview",
 )

@@ -36,9 +36,7 @@ def probe_result(subject="a"):
     ]
     confusion = {"encoder": np.diag([12, 12, 12])}
     correct = np.zeros((len(rows), 36))
-    return ProbeResult(
-        provenance(subject), rows, correct, "a fifth", {}, ["go", "no", "yes"], confusion, {}
-    )
+    return ProbeResult(provenance(subject), rows, correct, "a fifth", {}, ["go", "no", "yes"], confusion, {})
 
 
 def gradient_result(subject="a"):

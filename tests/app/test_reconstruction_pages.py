@@ -1,14 +1,24 @@
 """Reconstruction page with its controls, the step-size plane, and the commands behind both."""
 
+import functools
 import json
 import sys
 
 import pytest
 import soundfile
 
+from analysis import reconstruction_controls
+from analysis.controls import control_encoders
 from app.cli import main
 from tests.app.conftest import FROZEN, LEARNED, clean
 from tests.app.test_pages import charts, commands, page, planted  # noqa: F401
+
+
+@pytest.fixture(autouse=True)
+def _few_controls(monkeypatch):
+    """One draw of random steps is as good as five for a page."""
+    few = functools.partial(control_encoders, n_random=1)
+    monkeypatch.setattr(reconstruction_controls, "control_encoders", few)
 
 
 @pytest.fixture
