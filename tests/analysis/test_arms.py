@@ -9,13 +9,15 @@ from models.paths import user_checkpoints
 from models.training import train
 from tests.models.test_training import TINY
 
+OWN = {"train.epochs": 1, "backbone.hidden": [9]}  # no other test trains this
+
 
 @pytest.fixture(scope="module")
 def _trained(tones, private_folders):
     with pytest.MonkeyPatch.context() as patch:
         for variable, folder in private_folders.items():
             patch.setenv(variable, str(folder))
-        base = Recipe.from_dict(TINY).override({"train.epochs": 1})
+        base = Recipe.from_dict(TINY).override(OWN)
         for name, changes in {
             "arm-a1": {"seed": 1},
             "arm-a2": {"seed": 2},
@@ -35,7 +37,7 @@ def test_siblings_share_the_recipe_but_for_seed_and_change(_trained):
 
 
 def test_arms_that_ship_are_found_by_name_and_offered_to_nobody(_trained, tones, private_folders):
-    base = Recipe.from_dict(TINY).override({"train.epochs": 1, "seed": 3})
+    base = Recipe.from_dict(TINY).override(OWN | {"seed": 3})
     train(base, tones, private_folders["SPIKELENS_CHECKPOINTS"] / "_arms" / "arm-a3")
     assert load_checkpoint("arm-a3").recipe.seed == 3
     assert "arm-a3" not in {info.name for info in list_checkpoints()}

@@ -94,19 +94,11 @@ def cka(folder: Path, n: int) -> None:
     assert found[measures.CKA_LABELS].n == n
 
 
-def separability(folder: Path, n: int) -> None:
-    """Measure everything of the separability page at one point, pairs on their sample."""
-    from analysis.separability import separate
-
-    separate(_opened(folder), points=["encoder"], split="train", controls=False)
-
-
 OPERATIONS: dict[str, Callable[[Path, int], None]] = {
     "write": write,
     "pooling": pooling,
     "fisher": fisher,
     "cka": cka,
-    "separability": separability,
     "ridge": ridge,
 }
 
