@@ -23,7 +23,7 @@ STREAM_ZEROED, STREAM_SHUFFLED, TIME_SHUFFLED = "stream zeroed", "stream of othe
 RANDOM, SELECTIVE = "random channels zeroed", "selective channels zeroed"
 SWAPPED, NOISE, JITTER, DROPPED = "other encoder", "noise added", "jittered", "spikes dropped"
 ALL_STREAMS = "all"
-RANDOM_SHARES, SELECTIVE_SHARES, DROPPED_SHARES = (0.1, 0.25, 0.5), (0.1, 0.25), (0.1, 0.25, 0.5)
+RANDOM_SHARES, SELECTIVE_SHARES, DROPPED_SHARES = (0.1, 0.25, 0.5), (0.1, 0.25, 0.5), (0.1, 0.25, 0.5)
 SNRS_DB, JITTERS = (20, 10, 5, 0), (1, 2, 5)
 N_DRAWS = 3
 POINT = "encoder"
@@ -90,7 +90,7 @@ def every_change(
         missing[STREAM_ZEROED] = "the encoder has no streams"
         missing[STREAM_SHUFFLED] = "the encoder has no streams; only the whole code can be exchanged"
     if setting.spiking:
-        found.append(Change(TIME_SHUFFLED, "each channel", [setting.drawing(change.shuffled_in_time, 1)]))
+        found += _time_changes(setting)
     found += _channel_changes(setting)
     swapped, why = _swaps(setting, swap)
     found += swapped
@@ -103,6 +103,11 @@ def every_change(
     return found, missing | why
 
 
+def _streams(setting: Setting) -> dict[str, slice]:
+    """Return the columns of every stream."""
+    return {name: slice(*columns) for name, columns in setting.recordings.points[POINT].streams.items()}
+
+
 def _stream_changes(setting: Setting) -> list[Change]:
     partner = derangement(len(setting.recordings.split(setting.split)), setting.seed)
 
@@ -112,13 +117,20 @@ def _stream_changes(setting: Setting) -> list[Change]:
     def exchange(columns: slice) -> Read:
         return lambda rows: change.exchanged(setting.read(rows), setting.read(partner[rows]), columns)
 
-    streams = {name: slice(*columns) for name, columns in setting.recordings.points[POINT].streams.items()}
+    streams = _streams(setting)
     zeroed = [Change(STREAM_ZEROED, name, [zero(columns)]) for name, columns in streams.items()]
     everything = {ALL_STREAMS: slice(None)}
     moved = [
         Change(STREAM_SHUFFLED, name, [exchange(columns)]) for name, columns in (streams | everything).items()
     ]
     return zeroed + moved
+
+
+def _time_changes(setting: Setting) -> list[Change]:
+    return [
+        Change(TIME_SHUFFLED, name, [setting.drawing(partial(change.shuffled_in_time, units=columns), 1)])
+        for name, columns in (_streams(setting) | {ALL_STREAMS: slice(None)}).items()
+    ]
 
 
 def _channel_changes(setting: Setting) -> list[Change]:

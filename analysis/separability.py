@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,7 @@ class SeparabilityResult(Result):
     rows: list[SeparabilityRow]
     n_clips: int
     axes: Mapping[str, str]
-    not_applicable: Mapping[str, str] = field(default_factory=dict)
+    not_applicable: Mapping[str, str]
 
     def find(self, point: str, measure: str, encoder: str = SUBJECT) -> SeparabilityRow | None:
         """Return a row, None where there is none."""

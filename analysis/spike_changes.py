@@ -22,9 +22,13 @@ def exchanged(activity: np.ndarray, other: np.ndarray, units: np.ndarray | slice
     return changed
 
 
-def shuffled_in_time(activity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return activity with the frames of every unit and clip in an order of their own: counts stay."""
-    return rng.permuted(activity, axis=1)
+def shuffled_in_time(
+    activity: np.ndarray, rng: np.random.Generator, units: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """Return activity with the frames of these units in random order, one a unit and clip: counts stay."""
+    changed = activity.copy()
+    changed[..., units] = rng.permuted(activity[..., units], axis=1)
+    return changed
 
 
 def jittered(spikes: np.ndarray, largest: int, rng: np.random.Generator) -> np.ndarray:

@@ -26,12 +26,12 @@ def main() -> None:
     if results:
         _decoders(results)
     st.header("Beside its control encoders", divider="gray")
-    _controls(subjects)
+    controls = _controls(subjects)
     st.header("The current clip", divider="gray")
-    fitted = {result.provenance.subject for result in results}
+    fitted, controlled = ({result.provenance.subject for result in found} for found in (results, controls))
     for column, opened in zip(st.columns(len(subjects)), subjects, strict=True):
         with column, widgets.errors():
-            _clip(opened, opened.name in fitted)
+            _clip(opened, opened.name in fitted | controlled, opened.name in controlled)
 
 
 def _decoders(results: list[ReconstructionResult]) -> None:
@@ -64,7 +64,7 @@ def _decoders(results: list[ReconstructionResult]) -> None:
         widgets.show(figure, result, alt, f"curves-{name}")
 
 
-def _controls(subjects: list[Subject]) -> None:
+def _controls(subjects: list[Subject]) -> list[ReconstructionControls]:
     fitting = []
     for opened in subjects:
         if (reason := why_not(_points(opened))) is None:
@@ -87,6 +87,7 @@ def _controls(subjects: list[Subject]) -> None:
             "under a better decoder was the decoder's, not the code's. *Random steps*: five draws that know "
             "nothing of sound or word."
         )
+    return found
 
 
 def _points(opened: Subject) -> Iterable[Any]:
@@ -95,7 +96,8 @@ def _points(opened: Subject) -> Iterable[Any]:
     return opened.model("control encoders")[0].model.points()
 
 
-def _clip(opened: Subject, fitted: bool) -> None:
+def _clip(opened: Subject, fitted: bool, controlled: bool) -> None:
+    shown = {"ridge": fitted, "nonlinear": fitted, "reference": controlled, **_DECODERS}
     chosen = session.selection()
     clips = session.clips(opened, chosen.split)
     row = chosen.clip % len(clips)
@@ -103,10 +105,10 @@ def _clip(opened: Subject, fitted: bool) -> None:
     st.subheader(widgets.plain(opened.name))
     speaker = "" if clip.speaker is None else f", speaker {widgets.plain(clip.speaker)}"
     st.markdown(f"Clip {row}: “{widgets.plain(clip.word)}”{speaker}")
-    if not fitted:
-        st.caption("The ridge and the non-linear decoder join once the decoders are fitted.")
+    if not controlled:
+        st.caption("Ridge and non-linear decoder join once they are fitted, SF2-rec@r with the controls.")
     with widgets.progress_bar("recording") as progress:
-        panels, dt_ms = session.rebuilt(opened, chosen.split, row, progress, **_shown(opened, fitted))
+        panels, dt_ms = session.rebuilt(opened, chosen.split, row, progress, **shown)
     widgets.draw(
         reconstruction.clip(panels, dt_ms),
         reconstruction.clip_alt(panels, clip.word),
@@ -116,18 +118,12 @@ def _clip(opened: Subject, fitted: bool) -> None:
         inspection.not_applicable("sound", "imported recordings do not carry the scale of their log-mel")
         return
     if st.toggle("Listen", key=f"listen-{opened.name}", help="Griffin-Lim takes a second a version."):
-        _players(opened, row, fitted)
+        _players(opened, row, shown)
 
 
-def _shown(opened: Subject, fitted: bool) -> dict[str, Any]:
-    """Return what `analysis.listening.ClipViewer` is asked for."""
-    reference = fitted and why_not(_points(opened)) is None
-    return {"ridge": fitted, "nonlinear": fitted, "reference": reference, **_DECODERS}
-
-
-def _players(opened: Subject, row: int, fitted: bool) -> None:
+def _players(opened: Subject, row: int, shown: dict[str, Any]) -> None:
     with st.spinner("Griffin-Lim"):
-        sounds = session.sounds(opened, session.selection().split, row, **_shown(opened, fitted))
+        sounds = session.sounds(opened, session.selection().split, row, **shown)
     columns = st.columns(len(sounds))
     for column, (name, (sound, rate)) in zip(columns, sounds.items(), strict=True):
         source = "original log-mel" if name == ORIGINAL else name

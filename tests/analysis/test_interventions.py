@@ -45,6 +45,8 @@ def test_shuffling_in_time_keeps_counts_and_nothing_else():
     assert (shuffled.sum(axis=1) == 10).all()
     assert 0.1 < shuffled[:, :10].mean() < 0.3
     assert not (shuffled == shuffled[..., :1]).all()  # every channel has an order of its own
+    part = change.shuffled_in_time(spikes, rng(), slice(2, 4))
+    assert (part[..., [0, 1, 4, 5]] == spikes[..., [0, 1, 4, 5]]).all() and (part != spikes).any()
 
 
 def test_jitter_moves_each_spike_by_at_most_so_many_frames():
@@ -164,6 +166,7 @@ def test_a_code_of_rates_bears_every_change_in_time(by_hand):
     for kind in (kinds.TIME_SHUFFLED, kinds.JITTER):
         for reader in READERS:
             assert all(row.difference.value > -0.1 for row in by_hand.of(kind, reader))
+    assert [row.what for row in by_hand.of(kinds.TIME_SHUFFLED, PROBE)] == ["on", "off", kinds.ALL_STREAMS]
 
 
 def test_random_channels_are_drawn_three_times_and_activity_is_told(by_hand):

@@ -103,7 +103,7 @@ def separability_result(subject="a"):
         for point, value in (("features", 0.9), ("encoder", 0.5), ("layer1", 0.7))
         for measure in ("Fisher", "silhouette", "CKA to labels", "ratio")
     ]
-    return SeparabilityResult(provenance(subject), rows, 36, {})
+    return SeparabilityResult(provenance(subject), rows, 36, {}, {})
 
 
 def embedding_result(clip_id="go/s_nohash_0", n=12):

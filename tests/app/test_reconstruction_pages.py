@@ -54,6 +54,7 @@ def test_control_encoders_wait_for_their_button(workbench):
 
 def test_fitted_decoders_and_the_reference_join_the_clip(workbench):
     opened = press(page(workbench, "reconstruction", checkpoint=LEARNED), f"reconstruct-{LEARNED}")
+    opened = press(opened, f"reconstruct-controls-{LEARNED}")
     panels = {trace["name"] for trace in charts(opened)[-1]["data"]}
     assert {"original", "own decoder", "ridge", "non-linear"} < panels
     assert any(name.startswith("SF2-rec") for name in panels)

@@ -28,7 +28,7 @@ def separated(subject="a"):
         )
         for measure in ("Fisher", "silhouette")
     ]
-    return SeparabilityResult(provenance(subject), rows, 36, {})
+    return SeparabilityResult(provenance(subject), rows, 36, {}, {})
 
 
 def informed(subject="a"):
