@@ -29,10 +29,10 @@ def gradient_path_figure(result: GradientPath) -> PaperFigure:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw slopes above, cosine below."""
-    figure = Figure(figsize=(ONE_COLUMN, 3.6), layout="constrained")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    for loss in PULLS:
+    """Draw the slopes of each loss on a scale of its own, the cosine below."""
+    figure = Figure(figsize=(ONE_COLUMN, 4.2), layout="constrained")
+    *panels, below = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
+    for loss, above in zip(PULLS, panels, strict=True):
         for step in STEPS:
             part = table[table["measure"] == f"d {loss} / d {step}"]
             bars = [part["value"] - part["low"], part["high"] - part["value"]]
@@ -47,9 +47,9 @@ def draw(table: pd.DataFrame) -> Figure:
             )
             open_ = part[part["note"] == "not resolved"]
             above.plot(open_["epoch"], open_["value"], "o", color=colour, markerfacecolor="white")
-    above.axhline(0, color="0.5", linewidth=0.6)
-    above.set_ylabel("slope")
-    above.legend(ncols=2)
+        above.axhline(0, color="0.5", linewidth=0.6)
+        above.set_ylabel("slope")
+        above.legend(ncols=2)
     cosine = table[(table["measure"] == "cosine") & table["value"].notna()]
     bars = [cosine["value"] - cosine["low"], cosine["high"] - cosine["value"]]
     below.errorbar(cosine["epoch"], cosine["value"], bars, marker="o", color="black")

@@ -47,8 +47,8 @@ def front_alt(result: FrontResult) -> str:
 
 
 def path(result: GradientPath) -> go.Figure:
-    """Draw the slopes of both losses in both steps over epochs, and their cosine below."""
-    figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.65, 0.35], vertical_spacing=0.06)
+    """Draw the slopes of each loss in both steps on a scale of its own, and their cosine below."""
+    figure = make_subplots(3, 1, shared_xaxes=True, row_heights=[0.4, 0.4, 0.2], vertical_spacing=0.06)
     pulls = dict.fromkeys((row.loss, row.parameter) for row in result.rows)
     losses = list(dict.fromkeys(loss for loss, _ in pulls))
     parameters = list(dict.fromkeys(parameter for _, parameter in pulls))
@@ -65,7 +65,7 @@ def path(result: GradientPath) -> go.Figure:
                 "dash": marks.DASHES[parameters.index(parameter)],
             },
             marker={"symbol": ["circle" if row.resolved else "circle-open" for row in rows], "size": 8},
-            row=1,
+            row=1 + losses.index(loss),
             col=1,
         )
     known = {epoch: cosine for epoch, cosine in result.cosines.items() if cosine is not None}
@@ -76,15 +76,16 @@ def path(result: GradientPath) -> go.Figure:
         mode="lines+markers",
         name="cosine",
         line={"color": theme.BLACK},
-        row=2,
+        row=3,
         col=1,
     )
-    for row in (1, 2):
+    for row in (1, 2, 3):
         figure.add_hline(y=0, line={"color": theme.GREY, "width": 1}, row=row, col=1)
-    figure.update_yaxes(title="slope", zeroline=False, row=1, col=1)
-    figure.update_yaxes(title="cosine", range=[-1.1, 1.1], zeroline=False, row=2, col=1)
-    figure.update_xaxes(title="epoch (0: untrained)", zeroline=False, row=2, col=1)
-    return theme.framed(figure, key="gradient-path", height=520)
+    for row in (1, 2):
+        figure.update_yaxes(title="slope", zeroline=False, row=row, col=1)
+    figure.update_yaxes(title="cosine", range=[-1.1, 1.1], zeroline=False, row=3, col=1)
+    figure.update_xaxes(title="epoch (0: untrained)", zeroline=False, row=3, col=1)
+    return theme.framed(figure, key="gradient-path", height=640)
 
 
 def path_alt(result: GradientPath) -> str:
