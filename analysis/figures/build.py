@@ -126,7 +126,7 @@ FIGURES: dict[str, Callable[[Subject, str, int], PaperFigure | None]] = {
     "raster": _raster,
     "reconstructions": _reconstructions,
     "time-probes": _of("time", seed=0),
-    "step-plane": _of("plane", seed=0),
+    "step-plane": _of("plane", n_fit=2000, seed=0),
     "gradient-path": _of("gradient-path", seed=0),
     "umap": _of("embed", **_UMAP),
 }
