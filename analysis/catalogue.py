@@ -101,9 +101,11 @@ def command_line(analysis: str, subject: Subject, split: str, settings: dict[str
 
 
 def _probe() -> tuple[type[Result], Callable[..., Result]]:
+    from analysis.pooling import check_pooling
     from analysis.probing import ProbeResult, probe
 
     def call(subject: Subject, *, split: str, progress: Progress | None, **settings: Any) -> Result:
+        check_pooling(settings.get("pooling", "windows"))  # before minutes of recording
         splits = fitting_splits(split)
         return probe(
             subject.recordings(splits, progress),

@@ -17,6 +17,12 @@ _FULL_BYTES = 2**30
 _BLOCK = 512  # clips
 
 
+def check_pooling(pooling: str) -> None:
+    """Refuse the name of a pooling that does not exist."""
+    if pooling not in get_args(Pooling):
+        raise SpikelensError(f"pooling: {pooling!r} is not one of {', '.join(get_args(Pooling))}")
+
+
 def pooled(
     split: SplitRecordings, point: str, pooling: str = "windows", rows: np.ndarray | None = None
 ) -> np.ndarray:
@@ -92,8 +98,7 @@ def window_edges(n_steps: int) -> np.ndarray:
 
 def pool(block: np.ndarray, pooling: str = "windows") -> np.ndarray:
     """Pool activity ``(n, T, N)`` to ``(n, D)`` float32; see `pooled`."""
-    if pooling not in get_args(Pooling):
-        raise SpikelensError(f"pooling: {pooling!r} is not one of {', '.join(get_args(Pooling))}")
+    check_pooling(pooling)
     n_clips, n_steps, _ = block.shape
     edges = window_edges(n_steps)
     if pooling in ("counts", "full"):

@@ -13,8 +13,8 @@ from analysis.scatter import Scatter, fisher_ratio, scatter, shrinkage_of, shrun
 from analysis.similarity import CkaSums, debiased_hsic, gram, hsic_permuted, jackknife
 from analysis.stats import bootstrap_difference, bootstrap_mean, label_orders
 
-FISHER, SHRUNK, SILHOUETTE = "Fisher ratio", "Fisher ratio, shrinkage", "silhouette"
-NEIGHBOURS = "nearest neighbours"
+FISHER, SHRUNK, SILHOUETTE = "Fisher ratio", "shrunk Fisher", "silhouette"
+NEIGHBOURS = "neighbours"
 CKA_LABELS, CKA_MEL, CKA_RATIO = "CKA to labels", "CKA to log-mel", "CKA labels / log-mel"
 MEASURES = (FISHER, SHRUNK, NEIGHBOURS, SILHOUETTE, CKA_LABELS, CKA_MEL, CKA_RATIO)
 RAW_POINT = "features"  # the log-mel

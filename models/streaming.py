@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from models.errors import SpikelensError
+
 if TYPE_CHECKING:
     from models.classifier import SpikingClassifier
 
@@ -84,8 +86,10 @@ class StreamingClassifier:
         return StreamState(self._encoder.start, self._backbone.start, 0)
 
     def step(self, frame: np.ndarray, state: StreamState) -> tuple[StreamOutput, StreamState]:
-        """Take in one frame of log-mel ``(F,)``."""
+        """Take in one frame of log-mel ``(F,)``; SpikelensError where it has another shape."""
         frame = np.asarray(frame, self._mean.dtype)
+        if frame.shape != self._mean.shape:
+            raise SpikelensError(f"frame: shape {frame.shape} must be {self._mean.shape}, one log-mel frame")
         spikes, encoder = self._encoder.step((frame - self._mean) / self._std, state.encoder)
         (total, layers), backbone = self._backbone.step(spikes, state.backbone)
         n_frames = state.n_frames + 1

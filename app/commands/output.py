@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _PIPED_WIDTH = 200
+_SILENCE_S = 10.0  # after which a pipe or a log hears that work goes on
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -71,7 +73,7 @@ def print_result(result: Result, as_json: bool) -> None:
 
 @contextmanager
 def progress_bar(text: str) -> Iterator[Callable[[float, str], None]]:
-    """Give a callback ``(fraction, words)`` that draws a bar on standard error, if that is a terminal."""
+    """Give a callback ``(fraction, words)``: a bar on standard error, or a line now and then in a log."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -79,4 +81,13 @@ def progress_bar(text: str) -> Iterator[Callable[[float, str], None]]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(text, total=1.0)
-        yield lambda fraction, words: bar.update(task, completed=fraction, description=words)
+        told = time.monotonic()
+
+        def report(fraction: float, words: str) -> None:
+            nonlocal told
+            bar.update(task, completed=fraction, description=words)
+            if not console.is_terminal and time.monotonic() - told > _SILENCE_S:
+                told = time.monotonic()
+                print(f"{text} {fraction:.0%}: {words}", file=sys.stderr, flush=True)
+
+        yield report

@@ -26,8 +26,8 @@ def _geometry(subjects: list[Subject]) -> None:
         return
     widgets.draw(separability.measures(results), separability.measures_alt(results), "separability")
     st.caption(
-        "Fisher ratio: spread between words over spread within words; *shrinkage*: each direction in units "
-        "of its own spread, which grows by chance with the number of directions. Nearest neighbours: clips "
+        "Fisher ratio: spread between words over spread within words; *shrunk*: each direction in units "
+        "of its own spread, which grows by chance with the number of directions. Neighbours: clips "
         "named by their 20 nearest of other speakers. Silhouette: nearness to the own word against the "
         "nearest other word. CKA: similarity of the layout of clips to that of their labels, and to that of "
         "their log-mel; the ratio is above that of the log-mel (dashed) where words count for more than in "

@@ -114,3 +114,10 @@ def test_a_step_can_be_repeated_from_the_same_state():
 def test_an_encoder_without_a_streaming_form_says_so():
     with pytest.raises(SpikelensError, match="no streaming form"):
         Encoder().streaming()
+
+
+def test_a_frame_of_another_size_is_refused_in_one_line():
+    model = SpikingClassifier.from_seed(Recipe.open("gsc8-residual-35k"), 8).eval()
+    stream = StreamingClassifier(model)
+    with pytest.raises(SpikelensError, match=r"frame: shape \(13,\) must be \(40,\)"):
+        stream.step(np.zeros(13, np.float32), stream.start())
