@@ -25,7 +25,7 @@ from analysis.stats import (
 
 N_REPEATS = 100
 WORDS, UNITS, STEPS, BANDS = 3, 10, 10, 4
-SPEAKERS = {"train": 40, "validation": 30}
+SPEAKERS = {"train": 80, "validation": 30}
 CLIPS = 6  # of each speaker
 RATE, SPEAKER, WORD = 0.3, 0.15, 0.12  # of a unit, its spread over speakers, and what the word adds
 
@@ -51,7 +51,7 @@ def simulated(root: Path, seed: int, kind: str = "words", decoder: int | None = 
         root,
         name="null",
         source="checkpoint",
-        digest=f"null-{kind}-{seed}",
+        digest=f"null-{kind}-{seed}-{decoder}-{sorted(SPEAKERS.items())}",
         dataset="null",
         class_names=[str(word) for word in range(WORDS)],
         points=points,
