@@ -266,7 +266,7 @@ def fit_linear(x: Parts, y: Parts, folds: Folds, *, c: float | None = None, scal
     """
     chosen_on = "given" if c is not None else folds.chosen_on
     c = choose_c(x, y, folds, scaled) if c is None else c
-    model = _fit(_model(scaled).set_params(clf__C=c), x.train, y.train)
+    model = fit_quietly(_model(scaled).set_params(clf__C=c), x.train, y.train)
     return _reading(model, x.held, y.held, c, chosen_on)
 
 
@@ -279,7 +279,7 @@ def choose_c(x: Parts, y: Parts, folds: Folds, scaled: bool = True) -> float:
     model, x_fit, y_fit = _model(scaled), x.train[folds.fit], y.train[folds.fit]
     scores: list[float] = []
     for c in C_GRID:  # warm start: each solution is the next one's first guess
-        _fit(model.set_params(clf__C=c), x_fit, y_fit)
+        fit_quietly(model.set_params(clf__C=c), x_fit, y_fit)
         scores.append(model.score(x.choose, y.choose))
         if len(scores) - np.argmax(scores) > 2:
             break
@@ -317,7 +317,8 @@ def _model(scaled: bool) -> Any:
     return Pipeline([("scale", StandardScaler() if scaled else "passthrough"), ("clf", clf)])
 
 
-def _fit(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
+def fit_quietly(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
+    """Fit a scikit-learn model; that it stops before it has converged is no news here."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():

@@ -6,7 +6,6 @@ they say: here penalty and scale are those of least cross-entropy on the clips t
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.fitting import chosen_on_validation, fitting_clips
+from analysis.linear_probe import C_GRID, fit_quietly
 from analysis.pooling import pooled
 from analysis.recordings import Recordings, SplitRecordings
 from analysis.result import Array, Result
 from analysis.store import cached
 from models.errors import SpikelensError
 
-C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _MAX_ITER = 100
 _TOLERANCE = 1e-3  # ten times the default: a third of the time, within a thousandth of a bit
 _LOG_SCALES = (np.log(0.01), np.log(10.0))
@@ -118,7 +117,7 @@ def linear_reader(
         rng = np.random.default_rng(seed) if shuffled else None
         x, y = pooled(train, point), _labels(train, rng)
         c, scale, chosen_on = _choose(recordings, point, split, x, y, seed, rng)
-        model = _fit(_model().set_params(clf__C=c), x, y)
+        model = fit_quietly(_model().set_params(clf__C=c), x, y)
         return LinearReader(
             recordings.provenance(split, seed=seed, point=point),
             point,
@@ -157,7 +156,7 @@ def _choose(
         z, words = pooled(choosing, point, rows=clips.choose), _labels(choosing, rng)[clips.choose]
     model, least, best = _model(), np.inf, (C_GRID[0], 1.0)
     for c in C_GRID:  # warm start: each solution is the next one's first guess
-        _fit(model.set_params(clf__C=c), x[clips.fit], y[clips.fit])
+        fit_quietly(model.set_params(clf__C=c), x[clips.fit], y[clips.fit])
         found, scale = _least_cross_entropy(model.predict_log_proba(z), model.classes_, words)
         if found >= least:
             break
@@ -189,15 +188,6 @@ def _model() -> Any:
 
     clf = LogisticRegression(solver="lbfgs", tol=_TOLERANCE, max_iter=_MAX_ITER, warm_start=True)
     return Pipeline([("scale", StandardScaler()), ("clf", clf)])
-
-
-def _fit(model: Any, x: np.ndarray, y: np.ndarray) -> Any:
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        # With hardly any penalty on separable data the optimum lies far out; stopping early is a penalty too.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(x, y)
 
 
 def _weights(model: Any) -> np.ndarray:

@@ -32,6 +32,13 @@ def package_versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
+def shown(value: object) -> str:
+    """Return a cell of a table for reading: four digits of a number, a dash for what is missing."""
+    if value is None or value is pd.NA or value != value:  # not a number: not applicable
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def to_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV in which no cell can be taken for a formula."""
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from analysis.result import Result
 from models.paths import cache_dir
 
-_SCHEMA = 1  # raise it when an analysis changes its numbers
+_SCHEMA = 2  # raise it when an analysis changes its numbers
 _log = logging.getLogger("spikelens")
 R = TypeVar("R", bound=Result)
 

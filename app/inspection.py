@@ -35,7 +35,7 @@ def measured_subjects(analysis: str, subjects: list[Subject], verb: str, **setti
     Parameters
     ----------
     analysis : str
-        A key of `analysis.catalogue.ANALYSES`.
+        A key of `analysis.loaders.ANALYSES`.
     verb : str
         What the button says before the name of the subject, with the time it takes.
     """

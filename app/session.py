@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +15,13 @@ import streamlit as st
 from analysis import catalogue
 from analysis.importing import list_recordings, open_imported
 from analysis.listening import ClipViewer
+from analysis.loaders import fitting_splits
 from analysis.raster import RasterResult
 from analysis.raster import raster as make_raster
 from analysis.recordings import Recordings
 from analysis.result import Result
 from analysis.subjects import Progress, Subject, open_subject
+from app.kept import Kept
 from models.checkpoint import CheckpointInfo, list_checkpoints, load_checkpoint
 from models.data import available_datasets, open_dataset
 from models.data.base import AudioDataset
@@ -224,7 +225,7 @@ def _viewer(opened: Subject, split: str, progress: Progress | None, decoders: di
     def make() -> ClipViewer:
         fits = decoders["ridge"] or opened.imported is not None
         if fits:  # the very recordings of the analyses: their fitted decoders are read, not fitted again
-            held = opened.recordings(catalogue.fitting_splits(split), progress)
+            held = opened.recordings(fitting_splits(split), progress)
         else:
             held = recordings(opened, split, progress)
         return ClipViewer(held, split, **decoders)
@@ -259,23 +260,6 @@ def first_frame_ms(opened: Subject) -> float | None:
         return None
     features = opened.checkpoint.recipe.features
     return 500.0 * features.win_length / features.sample_rate
-
-
-class _Kept(OrderedDict):
-    """The last few values by key. Not `st.cache_data`: that forbids a progress bar while a value is made."""
-
-    def __init__(self, max_entries: int):
-        super().__init__()
-        self._max_entries = max_entries
-        self._lock = threading.Lock()
-
-    def put(self, key: Any, value: Any) -> Any:
-        with self._lock:
-            self[key] = value
-            self.move_to_end(key)
-            while len(self) > self._max_entries:
-                self.popitem(last=False)
-        return value
 
 
 @dataclass(frozen=True)
@@ -324,18 +308,18 @@ def _dataset(name: str, words: tuple[str, ...], where: tuple[str, ...]) -> Audio
 
 
 @st.cache_resource(show_spinner=False)
-def _kept_recordings() -> _Kept:
-    return _Kept(max_entries=8)
+def _kept_recordings() -> Kept:
+    return Kept(max_entries=8)
 
 
 @st.cache_resource(show_spinner=False)
-def _kept_clips() -> _Kept:
-    return _Kept(max_entries=32)
+def _kept_clips() -> Kept:
+    return Kept(max_entries=32)
 
 
 @st.cache_resource(show_spinner=False)
-def _kept_results() -> _Kept:
-    return _Kept(_MAX_RESULTS)
+def _kept_results() -> Kept:
+    return Kept(_MAX_RESULTS)
 
 
 def _result_key(analysis: str, digest: str, split: str, settings: dict[str, Any]) -> str:

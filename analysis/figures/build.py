@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from analysis.alignment import VerdictResult
 from analysis.catalogue import command_line, run
 from analysis.figures.faithful_aligned import faithful_aligned
 from analysis.figures.gallery import figure_of
 from analysis.figures.raster import raster_paper_figure
 from analysis.figures.reconstruction import reconstruction_examples
 from analysis.figures.save import PaperFigure, save_figure
-from analysis.result import Result
 from analysis.subjects import Progress, Subject, open_subject
 from models.errors import SpikelensError
 
@@ -118,8 +118,8 @@ def _reconstructions(subject: Subject, split: str, clip: int) -> PaperFigure:
 
 
 def _plane(subjects: Sequence[Subject], split: str) -> PaperFigure:
-    found: list[Result] = [run("verdict", subject, split=split, seed=0) for subject in subjects]
-    return faithful_aligned(found)  # type: ignore[arg-type]
+    found = [run("verdict", subject, split=split, seed=0) for subject in subjects]
+    return faithful_aligned([verdict for verdict in found if isinstance(verdict, VerdictResult)])
 
 
 FIGURES: dict[str, Callable[[Subject, str, int], PaperFigure | None]] = {

@@ -9,9 +9,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from analysis.result import Provenance
+from models.checkpoint import write_atomically
 from models.errors import SpikelensError
 
 SUFFIXES = (".pdf", ".svg", ".png")
@@ -118,13 +118,15 @@ def read_table(text: str) -> pd.DataFrame:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; SpikelensError where that is not possible."""
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.tmp")
+    """Write a file whole or not at all, its folder made where it is missing.
+
+    Raises
+    ------
+    SpikelensError
+        It cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)  # noqa: PTH105
     except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise SpikelensError(f"out: {path.name} cannot be written ({error.strerror or error})") from None
+        raise SpikelensError(f"{path.name} cannot be written: {error.strerror or error}") from None
+    write_atomically(path, content)

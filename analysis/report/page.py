@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 
-import pandas as pd
-
 from analysis.alignment import VerdictResult
 from analysis.figures.faithful_aligned import faithful_aligned
 from analysis.figures.gallery import figure_of
 from analysis.figures.save import PaperFigure, rendered
 from analysis.report.sections import Section
-from analysis.result import Provenance, Result, package_versions
+from analysis.result import Provenance, Result, package_versions, shown
 
 _MAX_ROWS = 60  # of a table; the CSV has all
 
@@ -63,7 +61,7 @@ def _chapter(chapter: Chapter) -> dict[str, object]:
 
 def _entry(name: str, entry: Entry) -> dict[str, object]:
     section = entry.section
-    shown: dict[str, object] = {
+    facts: dict[str, object] = {
         "id": f"{name}-{section.analysis}",
         "title": section.title,
         "question": section.question,
@@ -72,16 +70,16 @@ def _entry(name: str, entry: Entry) -> dict[str, object]:
         "seconds": round(entry.seconds),
     }
     if entry.result is None:
-        return shown
+        return facts
     table = entry.result.to_table()
     figure = figure_of(entry.result)
-    return shown | {
+    return facts | {
         "sentence": getattr(entry.result, "sentence", ""),
         "caveats": getattr(entry.result, "caveats", []),
         "refuted_by": getattr(entry.result, "refuted_by", ""),
         "picture": None if figure is None else _picture(figure),
         "columns": list(table.columns),
-        "rows": [[_cell(value) for value in row] for row in table.head(_MAX_ROWS).itertuples(index=False)],
+        "rows": [[shown(value) for value in row] for row in table.head(_MAX_ROWS).itertuples(index=False)],
         "n_rows": len(table),
         "source": _source(entry.result.provenance),
         "command": entry.result.provenance.command,
@@ -92,12 +90,6 @@ def _entry(name: str, entry: Entry) -> dict[str, object]:
 def _picture(figure: PaperFigure) -> dict[str, str]:
     drawn = rendered(lambda: figure.draw(figure.table), ".svg")
     return {"data": base64.b64encode(drawn).decode(), "caption": figure.caption}
-
-
-def _cell(value: object) -> str:
-    if value is None or value is pd.NA or value != value:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _source(where: Provenance) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.catalogue import ANALYSES, fitting_splits, run
+from analysis.catalogue import run
 from analysis.figures.save import write
+from analysis.loaders import ANALYSES, fitting_splits
 from analysis.report.page import Chapter, Entry, render
 from analysis.report.sections import SECTIONS, Section
 from analysis.result import Result, to_csv

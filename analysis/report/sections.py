@@ -14,7 +14,7 @@ class Section:
     Attributes
     ----------
     analysis : str
-        A key of `analysis.catalogue.ANALYSES`.
+        A key of `analysis.loaders.ANALYSES`.
     title, question : str
     control : str
         What would fool the reader, and what stands beside the numbers against it.

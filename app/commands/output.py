@@ -36,22 +36,18 @@ def print_table(table: pd.DataFrame, title: str = "") -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from analysis.result import shown
+
     console = Console()
     if not console.is_terminal:
         console.width = _PIPED_WIDTH  # a pipe has no width: do not fold cells to 80 columns
-    shown = Table(title=escape(title) or None, title_justify="left")
+    drawn = Table(title=escape(title) or None, title_justify="left")
     for column in table.columns:
         numeric = table[column].dtype.kind in "fiu"
-        shown.add_column(escape(str(column)), justify="right" if numeric else "left")
+        drawn.add_column(escape(str(column)), justify="right" if numeric else "left")
     for row in table.itertuples(index=False):
-        shown.add_row(*(escape(_cell(value)) for value in row))
-    console.print(shown)
-
-
-def _cell(value: object) -> str:
-    if value is None or value != value:  # not a number: not applicable
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        drawn.add_row(*(escape(shown(value)) for value in row))
+    console.print(drawn)
 
 
 def print_result(result: Result, as_json: bool) -> None:

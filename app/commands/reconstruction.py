@@ -68,7 +68,7 @@ def listen_command(
     as_json: bool = JSON,
 ) -> None:
     """Write one clip and what each decoder makes of it as wav files, all through Griffin-Lim."""
-    from analysis.catalogue import fitting_splits
+    from analysis.loaders import fitting_splits
     from analysis.sound_files import write_sounds
     from analysis.subjects import open_subject
 

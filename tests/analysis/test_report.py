@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import catalogue
 from analysis.importing import import_recordings
+from analysis.loaders import ANALYSES
 from analysis.planted import PLANTED
 from analysis.report.run import report
 from analysis.report.sections import SECTIONS
@@ -72,7 +72,7 @@ def test_a_second_run_reads_what_the_first_one_found(named, tmp_path, monkeypatc
 
     monkeypatch.setattr("analysis.alignment.reconstruct", refuse)
     report([named], tmp_path / "again", sections=SHORT, jobs=1)
-    assert catalogue.ANALYSES.keys() >= {section.analysis for section in SECTIONS}
+    assert ANALYSES.keys() >= {section.analysis for section in SECTIONS}
 
 
 def test_mistakes_are_named(named, tmp_path):

@@ -1,13 +1,19 @@
 """A workbench of its own for the app's tests: two tiny checkpoints and their data set, nothing measured."""
 
 import functools
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from analysis.importing import import_recordings, list_recordings
+from analysis.planted import Material, planted_task_only
+from analysis.subjects import open_subject
 from models.config import Recipe
 from models.data import open_dataset, synthetic
 from models.training import train
@@ -81,3 +87,29 @@ def clean(page: AppTest) -> AppTest:
     assert [box.value for box in page.error] == []
     assert not page.exception
     return page
+
+
+@pytest.fixture
+def planted(workbench, tmp_path):
+    """Import recordings of a planted encoder: spikes and features, no network."""
+    if "planted" not in list_recordings():
+        recordings = open_subject(LEARNED, "tones").recordings(("train", "validation", "test"))
+        np.savez(tmp_path / "planted.npz", **planted_task_only(Material.of(recordings)))
+        import_recordings(tmp_path / "planted.npz", "planted")
+    st.cache_resource.clear()  # the list of names is kept for some seconds
+    return "planted"
+
+
+def page(workbench, name, **choices):
+    """Open a page of the app on which nothing may go wrong."""
+    return clean(workbench(f"pages/{name}.py", **choices))
+
+
+def charts(opened):
+    """Return the specification of every chart of a page."""
+    return [json.loads(chart.proto.spec) for chart in opened.get("plotly_chart")]
+
+
+def commands(opened):
+    """Return every command line a page shows."""
+    return [code.value for code in opened.code]

@@ -7,8 +7,7 @@ import pytest
 import streamlit as st
 
 from app.cli import main
-from tests.app.conftest import FROZEN, LEARNED, clean
-from tests.app.test_pages import charts, commands, page, planted  # noqa: F401
+from tests.app.conftest import FROZEN, LEARNED, charts, clean, commands, page
 
 
 def test_controls_wait_for_their_button_and_say_what_is_not_here(workbench):
@@ -45,7 +44,7 @@ def test_the_saliency_page_asks_explains_and_follows(workbench):
     assert "“yes”" in charts(opened)[0]["layout"]["annotations"][0]["text"]
 
 
-def test_imported_recordings_have_no_saliency_and_say_why(workbench, planted):  # noqa: F811
+def test_imported_recordings_have_no_saliency_and_say_why(workbench, planted):
     st.cache_resource.clear()
     opened = page(workbench, "saliency", checkpoint=planted)
     assert "not applicable, gradients need the network" in opened.info[0].value

@@ -7,8 +7,7 @@ import pytest
 import streamlit as st
 
 from app.cli import main
-from tests.app.conftest import FROZEN, LEARNED, clean
-from tests.app.test_pages import charts, commands, page, planted  # noqa: F401
+from tests.app.conftest import FROZEN, LEARNED, charts, clean, commands, page
 
 
 def test_the_page_asks_waits_measures_and_swaps_the_compared_encoder(workbench):
@@ -27,7 +26,7 @@ def test_the_page_asks_waits_measures_and_swaps_the_compared_encoder(workbench):
     assert any("pink noise" in caption.value for caption in opened.caption)
 
 
-def test_imported_recordings_cannot_be_read_again_and_say_why(workbench, planted):  # noqa: F811
+def test_imported_recordings_cannot_be_read_again_and_say_why(workbench, planted):
     st.cache_resource.clear()
     opened = page(workbench, "interventions", checkpoint=planted)
     assert "not applicable, an intervention needs the network" in opened.info[0].value

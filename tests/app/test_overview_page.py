@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis import catalogue
+from analysis import catalogue, loaders
 from analysis.alignment import VerdictResult
 from analysis.importing import import_recordings
 from analysis.planted import planted_faithful, planted_task_only
@@ -42,7 +42,7 @@ def test_nothing_is_measured_before_it_is_asked_for_and_then_it_stays(workbench,
         where = Provenance(subject.name, "tones", split, "d", seed=seed, command=command)
         return verdict_at(15.0, 2.0, provenance=where, refuted_by="a better decoder")
 
-    monkeypatch.setitem(catalogue.ANALYSES, "verdict", lambda: (VerdictResult, call))
+    monkeypatch.setitem(loaders.ANALYSES, "verdict", lambda: (VerdictResult, call))
     page = clean(workbench(PAGE, split="test"))
     assert not page.get("plotly_chart")
     assert page.multiselect[0].value == [LEARNED, FROZEN]

@@ -1,15 +1,9 @@
 """The analysis pages, opened alone as the menu opens them."""
 
-import json
-
 import numpy as np
 import pytest
-import streamlit as st
 
-from analysis.importing import import_recordings, list_recordings
-from analysis.planted import Material, planted_task_only
-from analysis.subjects import open_subject
-from tests.app.conftest import FROZEN, LEARNED, clean
+from tests.app.conftest import FROZEN, LEARNED, charts, clean, commands, page
 
 PAGES = ("probes", "gradients", "reconstruction", "separability", "embedding")
 MEASURED = {
@@ -18,29 +12,6 @@ MEASURED = {
     "reconstruction": "reconstruct",
     "separability": "separability",
 }
-
-
-@pytest.fixture
-def planted(workbench, tmp_path):
-    """Import recordings of a planted encoder: spikes and features, no network."""
-    if "planted" not in list_recordings():
-        recordings = open_subject(LEARNED, "tones").recordings(("train", "validation", "test"))
-        np.savez(tmp_path / "planted.npz", **planted_task_only(Material.of(recordings)))
-        import_recordings(tmp_path / "planted.npz", "planted")
-    st.cache_resource.clear()  # the list of names is kept for some seconds
-    return "planted"
-
-
-def page(workbench, name, **choices):
-    return clean(workbench(f"pages/{name}.py", **choices))
-
-
-def charts(opened):
-    return [json.loads(chart.proto.spec) for chart in opened.get("plotly_chart")]
-
-
-def commands(opened):
-    return [code.value for code in opened.code]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -52,7 +23,10 @@ def test_a_page_opens_with_its_question_and_what_would_fool_you(workbench, name)
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_long_work_waits_for_its_button_and_then_shows_chart_numbers_and_command(workbench, name):
+def test_long_work_waits_for_its_button_and_then_shows_chart_numbers_and_command(
+    workbench, name, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SPIKELENS_CACHE", str(tmp_path / "cache"))  # other files measure the same checkpoint
     analysis = MEASURED[name]
     before = page(workbench, name, checkpoint=LEARNED, split="test")
     already = len(charts(before))

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from app.cli import main
-from tests.app.conftest import FROZEN, LEARNED, clean
-from tests.app.test_pages import charts, commands, page, planted  # noqa: F401
+from tests.app.conftest import FROZEN, LEARNED, charts, clean, commands, page
 
 
 def pressed(opened, analysis, name=LEARNED):
@@ -50,7 +49,7 @@ def test_the_nuisance_page_asks_explains_and_measures(workbench):
     assert {"word, accuracy", "level, R2", "added noise, accuracy"} <= set(titles)
 
 
-def test_imported_recordings_have_no_level_or_noise_and_say_why(workbench, planted):  # noqa: F811
+def test_imported_recordings_have_no_level_or_noise_and_say_why(workbench, planted):
     opened = pressed(page(workbench, "nuisance", checkpoint=planted), "nuisance", planted)
     said = " ".join(box.value for box in opened.info)
     assert "level of planted: not applicable" in said and "takes the model" in said

@@ -10,8 +10,7 @@ import soundfile
 from analysis import reconstruction_controls
 from analysis.controls import control_encoders
 from app.cli import main
-from tests.app.conftest import FROZEN, LEARNED, clean
-from tests.app.test_pages import charts, commands, page, planted  # noqa: F401
+from tests.app.conftest import FROZEN, LEARNED, charts, clean, commands, page
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +75,7 @@ def test_the_plane_waits_for_its_button_and_shows_maps_path_and_optima(workbench
     assert "the encoder" in fixed and "training, epoch by epoch" not in fixed
 
 
-def test_imported_recordings_have_no_plane_and_say_why(workbench, planted):  # noqa: F811
+def test_imported_recordings_have_no_plane_and_say_why(workbench, planted):
     opened = page(workbench, "plane", checkpoint=planted)
     assert "it needs the model" in opened.info[0].value and not opened.button
 
@@ -113,7 +112,7 @@ def test_listen_writes_every_version_under_safe_names(spikelens, tmp_path):
     assert code == 2 and len(err.strip().splitlines()) == 1
 
 
-def test_imports_cannot_be_heard_and_encoders_without_steps_have_no_plane(spikelens, planted):  # noqa: F811
+def test_imports_cannot_be_heard_and_encoders_without_steps_have_no_plane(spikelens, planted):
     for analysis, words in (("listen", "scale of the log-mel"), ("plane", "needs the model")):
         options = ("--out", "x") if analysis == "listen" else ()
         code, out, err = spikelens(analysis, planted, *options)

@@ -12,9 +12,8 @@ from analysis.result import Estimate
 from analysis.separability import SeparabilityResult, SeparabilityRow
 from app.charts import information, separability
 from app.cli import main
-from tests.app.conftest import LEARNED, clean
+from tests.app.conftest import LEARNED, charts, clean, commands, page
 from tests.app.test_charts import near, provenance
-from tests.app.test_pages import charts, commands, page, planted  # noqa: F401
 
 
 def separated(subject="a"):
@@ -80,7 +79,7 @@ def test_the_page_measures_geometry_and_bits_each_on_its_button(workbench):
     assert any("only in their steps" in heading.value for heading in opened.subheader)
 
 
-def test_imported_recordings_are_measured_too(workbench, planted):  # noqa: F811
+def test_imported_recordings_are_measured_too(workbench, planted):
     opened = page(workbench, "separability", checkpoint=planted)
     opened = clean(opened.button(key=f"information-{planted}").click().run())
     assert len(charts(opened)) == 1
