@@ -12,6 +12,13 @@ from analysis.subjects import Subject
 
 Progress = Callable[[float, str], None]
 _INSTANT = {"front"}  # depends on what else is on this machine, and costs nothing
+_VERSIONS = {
+    "verdict": 2,
+    "probe": 2,
+    "time": 2,
+    "plane": 2,
+    "interventions": 2,
+}  # raised when numbers change
 
 
 def run(
@@ -84,7 +91,8 @@ def _key(analysis: str, digest: str, split: str, settings: dict[str, Any]) -> di
         from analysis.subjects import digest_of
 
         given["against_digest"] = digest_of(given["against"])
-    return {"analysis": analysis, "subject": digest, "split": split, **given}
+    version = _VERSIONS.get(analysis, 1)
+    return {"analysis": analysis, "version": version, "subject": digest, "split": split, **given}
 
 
 def command_line(analysis: str, subject: Subject, split: str, settings: dict[str, Any]) -> str:

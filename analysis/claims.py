@@ -46,22 +46,20 @@ def value_of(estimate: Estimate | None) -> float:
     return estimate.value
 
 
-def spare_db(reference: Recordings) -> float:
-    """Return what the faithful encoder would gain, on training clips, by spending *fewer* events.
+def wasteful(reference: Recordings) -> bool:
+    """Return whether the faithful encoder would gain sound, on training clips, by spending *fewer* events.
 
     Above the rate of its smallest error an encoder at the same rate is a bar lowered for free.
     """
     extra = reference.extra
-    if extra["rate"] <= extra["optimum_rate"]:
-        return 0.0
-    return max(0.0, extra["optimum_snr_db"] - extra["snr_db"])
+    return extra["rate"] > extra["optimum_rate"] and extra["optimum_snr_db"] > extra["snr_db"]
 
 
 def judge_faithful(snr: VerdictRow, within_word: VerdictRow, spare: float) -> str:
     """Judge the first claim: SNR within 1 dB of the faithful encoder's, by the whole interval.
 
     More than the word must be kept: to equal a reference of which the decoder reads only the word is nothing.
-    `spare` is what `spare_db` says of the reference.
+    `spare` is what the faithful encoder gains in dB where it may spend fewer events, see `wasteful`.
     """
     low, high = (end - spare for end in interval(snr.difference))
     if high < -TOLERANCE_DB:
@@ -106,11 +104,11 @@ def inequalities(recordings: Recordings, reference: Recordings) -> list[str]:
 
 def caveats(
     recordings: Recordings,
-    reference: Recordings,
     own: VerdictRow,
     best: VerdictRow,
     alike: VerdictRow,
     accuracy: VerdictRow,
+    spare: float,
 ) -> list[str]:
     """Return what the sentence does not cover; SNR rows as in `judge_task_aligned`, and the own decoder's."""
     found = []
@@ -131,7 +129,7 @@ def caveats(
             "the gain is that of a linear probe on counts in windows: a network trained on the faithful "
             "encoder's spikes may read the word as well"
         )
-    if (spare := spare_db(reference)) > _WORTH_SAYING_DB:
+    if spare > _WORTH_SAYING_DB:
         found.append(
             "it spends more events than the smallest error takes: with fewer, the faithful encoder gains "
             f"{spare:.1f} dB, and 'faithful' is judged against that"

@@ -22,6 +22,7 @@ from models.errors import SpikelensError
 
 C_GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 N_COMPONENTS = 256  # of the equal-dimension control
+N_NULLS = 5  # permutations of the labels: one alone is a fixed reader, see `stats.mean_over_draws`
 _VERSION = 2  # raise it when a probe changes its numbers
 _MAX_ITER = 100
 _UNSEEN = 1e-12  # probability of a word that no training clip has
@@ -287,7 +288,7 @@ def choose_c(x: Parts, y: Parts, folds: Folds, scaled: bool = True) -> float:
 
 
 def shuffled(y: Parts, seed: int) -> Parts:
-    """Return labels of which those of train are permuted: the null."""
+    """Return labels of which those of train are permuted: one draw of the null, see `N_NULLS`."""
     return y._replace(train=np.random.default_rng(seed).permutation(y.train))
 
 

@@ -10,6 +10,7 @@ r"""A small network that reads the features from spikes: what is not linearly de
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,7 @@ from analysis.templates import Templates, train_templates
 
 N_FIT, N_STOP = 1500, 400  # clips
 _MAX_BYTES = 2**28  # of activity held in memory
+_SEEDING = threading.Lock()  # the generator that starts a network is one for all threads
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def _fit(
 
     fit, stop = load("train", clips.fit), load(clips.choose_split, clips.choose)
     mean, std = running_sum_statistics(fit.activity)
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         n_inputs = (2 * lags + 2) * len(mean) + fit.features.shape[2]
         net = torch.nn.Sequential(
@@ -187,14 +189,14 @@ def _fit(
         )
         for part in net[2].parameters():
             torch.nn.init.zeros_(part)
-        errors, epoch = train_network(
-            net,
-            fit,
-            stop,
-            lambda held, rows: network_inputs(held.activity[rows], held.linear[rows], lags, mean, std),
-            seed,
-            lambda fraction: progress(fraction, f"non-linear decoder of {point}"),
-        )
+    errors, epoch = train_network(
+        net,
+        fit,
+        stop,
+        lambda held, rows: network_inputs(held.activity[rows], held.linear[rows], lags, mean, std),
+        seed,
+        lambda fraction: progress(fraction, f"non-linear decoder of {point}"),
+    )
     hidden, hidden_bias, output, output_bias = (part.detach().numpy() for part in net.parameters())
     return NonlinearWeights(
         recordings.provenance(split, seed=seed, point=point),

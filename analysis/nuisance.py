@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.controls import MATCHED
-from analysis.linear_probe import N_COMPONENTS, Folds, Parts, fit_linear, reduced, shuffled
+from analysis.linear_probe import N_COMPONENTS, N_NULLS, Folds, Parts, fit_linear, reduced, shuffled
 from analysis.nuisance_clips import (
     LEVEL,
     NOISE,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from models.data.base import AudioDataset
 
 ACCURACY, R2 = "accuracy", "R2"
-N_NULLS = 5  # permutations
 _PENALTIES = tuple(10.0**k for k in range(7))  # of the ridge regression
 Progress = Callable[[float, str], None]
 

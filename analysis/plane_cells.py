@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.fitting import fitting_clips
-from analysis.linear_probe import Folds, Parts, choose_c, fit_linear, shuffled
+from analysis.linear_probe import N_NULLS, Folds, Parts, choose_c, fit_linear, shuffled
 from analysis.pooling import pool
 from analysis.recordings import Recordings
 from analysis.reference import encode_residual
@@ -133,11 +133,12 @@ def choose_penalty(clips: PlaneClips, steps: StepValues) -> float:
     return choose_c(_encode(clips, steps)[0], clips.words, clips.folds)
 
 
-def shuffled_probe(clips: PlaneClips, steps: StepValues, c: float, seed: int) -> np.ndarray:
-    """Return which evaluated clips a probe fitted to permuted labels names, ``(n_held,)`` uint8: the null."""
+def shuffled_probes(clips: PlaneClips, steps: StepValues, c: float, seed: int) -> np.ndarray:
+    """Return the accuracy of probes fitted to permuted labels on the evaluated clips, ``(N_NULLS,)``."""
     code, _, _ = _encode(clips, steps)
-    reading = fit_linear(code, shuffled(clips.words, seed), clips.folds, c=c)
-    return reading.correct[len(clips.choose.labels) :]
+    nulls = (shuffled(clips.words, seed + draw) for draw in range(N_NULLS))
+    readings = [fit_linear(code, null, clips.folds, c=c) for null in nulls]
+    return np.array([reading.correct[len(clips.choose.labels) :].mean() for reading in readings])
 
 
 def measure_cell(clips: PlaneClips, steps: StepValues, c: float, model: SpikingClassifier) -> Cell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.linear_probe import (
     N_COMPONENTS,
+    N_NULLS,
     Folds,
     Parts,
     Reading,
@@ -22,7 +23,7 @@ from analysis.linear_probe import (
 from analysis.probe_controls import N_NEIGHBORS, control_task, nearest_neighbours
 from analysis.recordings import Recordings, SplitRecordings
 from analysis.result import Array, Estimate, Result
-from analysis.stats import bootstrap_difference, bootstrap_mean
+from analysis.stats import bootstrap_difference, bootstrap_mean, mean_over_draws
 
 LEARNED, SHUFFLED, UNTRAINED, CHANCE = "learned", "shuffled", "untrained", "chance"
 REDUCED, NEIGHBORS = "256 dimensions", "nearest neighbours"
@@ -43,11 +44,11 @@ class ProbeRow:
     point : str
         ``features`` is the raw log-mel; empty for chance, which is the same at every point.
     condition : str
-        "learned", the recordings themselves; "shuffled", their training labels permuted (null); "untrained",
-        the untrained twin; "chance", the commonest word of the training split. At the log-mel, the encoder
-        and every layer also "256 dimensions", the linear probe on as many principal components;
-        "nearest neighbours"; "control task", random words dealt to kinds of sound, and "untrained, control
-        task"; "control chance" is the commonest of those words.
+        "learned", the recordings themselves; "shuffled", their training labels permuted (null; the interval
+        is over permutations); "untrained", the untrained twin; "chance", the commonest word of the training
+        split. At the log-mel, the encoder and every layer also "256 dimensions", the linear probe on as many
+        principal components; "nearest neighbours"; "control task", random words dealt to kinds of sound, and
+        "untrained, control task"; "control chance" is the commonest of those words.
     accuracy : Estimate
         Fraction of clips.
     cross_entropy : Estimate
@@ -77,7 +78,8 @@ class ProbeResult(Result):
     ----------
     rows : list of ProbeRow
     correct : np.ndarray [shape=(n_rows, n_clips)]
-        1 where the probe names the word: what a paired comparison of two results needs.
+        1 where the probe names the word: what a paired comparison of two results needs. Of the null, the
+        share of permutations that name it.
     chosen_on : str
         The clips that decided C.
     axes : mapping of str to str
@@ -174,12 +176,16 @@ def probe(
         (point, of) for point in points for of in (LEARNED, UNTRAINED) if of == LEARNED or _has(twin, point)
     ]
     found: dict[tuple[str, str], Reading] = {}
+    nulls: dict[str, list[Reading]] = {}
     for i, (point, of) in enumerate(jobs):
         if progress is not None:
             progress(i / len(jobs), f"probing {point} ({of})")
         whole = point in recordings.points and point not in _DERIVED
         if of == LEARNED or twin is None:
-            readings = _read_learned(recordings, point, tasks, whole)
+            code = tasks.folds.code(recordings, point, pooling)
+            readings = _read_learned(recordings, point, code, tasks, whole)
+            nulls[point] = _read_null(recordings, point, code, tasks, readings[LEARNED].c)
+            readings[SHUFFLED] = _averaged(nulls[point])
         else:
             readings = _read_untrained(twin, point, tasks, whole)
         found |= {(point, condition): reading for condition, reading in readings.items()}
@@ -198,7 +204,10 @@ def probe(
             n_neighbors=N_NEIGHBORS,
             n_types=n_types,
         ),
-        rows=[_row(key, found, held, seed) for key in found],
+        rows=[
+            _null_row(nulls[key[0]], key) if key[1] == SHUFFLED else _row(key, found, held, seed)
+            for key in found
+        ],
         correct=np.stack([reading.correct for reading in found.values()]),
         chosen_on=folds.chosen_on,
         axes={
@@ -241,11 +250,11 @@ def _has(twin: Recordings | None, point: str) -> bool:
     return twin is not None and all(point in split.points for split in twin.splits.values())
 
 
-def _read_learned(recordings: Recordings, point: str, tasks: _Tasks, whole: bool) -> dict[str, Reading]:
-    """Probe a point, its null, and, where it is a whole code, everything else that stands beside it."""
-    code = tasks.folds.code(recordings, point, tasks.pooling)
-    learned = tasks.word(recordings, point, code=code)
-    found = {LEARNED: learned, SHUFFLED: tasks.word(recordings, point, code=code, shuffled_at=learned.c)}
+def _read_learned(
+    recordings: Recordings, point: str, code: Parts, tasks: _Tasks, whole: bool
+) -> dict[str, Reading]:
+    """Probe a point and, where it is a whole code, everything but the null that stands beside it."""
+    found = {LEARNED: tasks.word(recordings, point, code=code)}
     if whole:
         small = reduced(code, seed=tasks.seed)
         found[REDUCED] = tasks.word(recordings, point, code=small, n_components=N_COMPONENTS)
@@ -261,6 +270,25 @@ def _read_untrained(twin: Recordings, point: str, tasks: _Tasks, whole: bool) ->
     if whole and tasks.dealt is not None:
         found[UNTRAINED_CONTROL] = tasks.control(code)
     return found
+
+
+def _read_null(
+    recordings: Recordings, point: str, code: Parts, tasks: _Tasks, c: float | None
+) -> list[Reading]:
+    """Probe a point for permuted words, some permutations, with the C of the true ones."""
+    draws = (tasks._replace(seed=tasks.seed + draw) for draw in range(N_NULLS))
+    return [draw.word(recordings, point, code=code, shuffled_at=c) for draw in draws]
+
+
+def _averaged(draws: Sequence[Reading]) -> Reading:
+    correct = np.mean([draw.correct for draw in draws], axis=0)
+    return replace(draws[0], correct=correct, cross_entropy=np.mean([d.cross_entropy for d in draws], axis=0))
+
+
+def _null_row(draws: Sequence[Reading], key: tuple[str, str]) -> ProbeRow:
+    accuracy = mean_over_draws(np.array([draw.correct.mean() for draw in draws]))
+    entropy = mean_over_draws(np.array([draw.cross_entropy.mean() for draw in draws]))
+    return ProbeRow(*key, accuracy, entropy, draws[0].c, draws[0].dim)
 
 
 def _row(

@@ -37,6 +37,7 @@ def reconstruct(
     points: Sequence[str] | None = None,
     split: str = "validation",
     nonlinear: Sequence[str] = (),
+    nonlinear_null: bool = True,
     twin: Recordings | None = None,
     lags: int = 5,
     seed: int = 0,
@@ -60,6 +61,8 @@ def reconstruct(
     split : {"validation", "test"}
     nonlinear : sequence of str
         The points that the non-linear decoder reads too.
+    nonlinear_null : bool
+        Fit its null as well; False halves its cost where only the best decoder is wanted.
     twin : Recordings, optional
         Of the untrained twin, whose hidden layers the ridge decoders read as a control; its encoder is the
         start of the learned one, see `analysis.reconstruction_controls`.
@@ -84,7 +87,8 @@ def reconstruct(
     band_db = decibels_per_unit(recordings, templates)
     if band_db is None:
         not_applicable[SPECTRAL_DISTANCE] = "the scale of the log-mel is not known"
-    fitted = _fit(recordings, points, split, nonlinear, twin, lags, seed, within(progress, 0.0, 0.9))
+    kinds = (False, True) if nonlinear_null else (False,)
+    fitted = _fit(recordings, points, split, nonlinear, kinds, twin, lags, seed, within(progress, 0.0, 0.9))
     estimators |= fitted.estimators
     estimators["features", FRAME_TEMPLATE] = lambda rows: templates.frame
     estimators["features", WORD_TEMPLATE] = lambda rows: templates.word[held.labels[rows]]
@@ -138,6 +142,7 @@ def _fit(
     points: Sequence[str],
     split: str,
     nonlinear: Sequence[str],
+    kinds: Sequence[bool],
     twin: Recordings | None,
     lags: int,
     seed: int,
@@ -150,7 +155,7 @@ def _fit(
     for i, (point, kind, untrained) in enumerate(plan):
         report = within(progress, i / len(plan), 1 / len(plan))
         if kind == NONLINEAR:
-            for null in (False, True):
+            for null in kinds:
                 part = within(report, 0.6 * null, 0.4 if null else 0.6)
                 network = nonlinear_decoder(
                     recordings, point, split=split, lags=lags, null=null, seed=seed, progress=part

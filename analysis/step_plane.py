@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.decoders import Progress
-from analysis.plane_cells import Cell, choose_penalty, measure_cell, plane_clips, shuffled_probe
+from analysis.plane_cells import Cell, choose_penalty, measure_cell, plane_clips, shuffled_probes
 from analysis.reconstruction_scores import to_decibel
 from analysis.recordings import Recordings
 from analysis.result import Array, Estimate, Result
-from analysis.stats import bootstrap_difference, bootstrap_mean, bootstrap_ratio
+from analysis.stats import bootstrap_difference, bootstrap_mean, bootstrap_ratio, mean_over_draws
 from models.encoders.fit import StepValues
 from models.errors import SpikelensError
 
@@ -79,7 +79,8 @@ class StepPlaneResult(Result):
     path : np.ndarray [shape=(n_epochs + 1, 2)]
         Coarse and fine step at the start of the training and after each epoch; empty for fixed steps.
     chance, shuffled : Estimate
-        Accuracy of the commonest word, and of the probe at the subject fitted to permuted labels.
+        Accuracy of the commonest word, and of probes at the subject fitted to permuted labels: the
+        interval of these is over permutations.
     c : float
         Inverse penalty of the probe, chosen once, at the subject.
     n_fit, n_choose : int
@@ -230,7 +231,7 @@ def step_plane(
         marks=[_mark(name, *found, cells[faithful], groups, seed) for name, found in marked.items()],
         path=path,
         chance=bootstrap_mean(clips.commonest_is_right(), groups, seed=seed),
-        shuffled=bootstrap_mean(shuffled_probe(clips, own, c, seed), groups, seed=seed),
+        shuffled=mean_over_draws(shuffled_probes(clips, own, c, seed)),
         c=c,
         n_fit=len(clips.fit.labels),
         n_choose=len(clips.choose.labels),

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from analysis.result import Result
 from models.paths import cache_dir
 
-_SCHEMA = 2  # raise it when an analysis changes its numbers
+_SCHEMA = 1  # raise it when the form of results changes; of one analysis, raise its version in its key
 _log = logging.getLogger("spikelens")
 R = TypeVar("R", bound=Result)
 

@@ -9,12 +9,21 @@ import numpy as np
 import pandas as pd
 
 from analysis.controls import MATCHED
-from analysis.linear_probe import Folds, Parts, Reading, choose_c, fit_linear, make_folds, shuffled
+from analysis.linear_probe import (
+    N_NULLS,
+    Folds,
+    Parts,
+    Reading,
+    choose_c,
+    fit_linear,
+    make_folds,
+    shuffled,
+)
 from analysis.pooling import running_counts, window_edges
 from analysis.recordings import Recordings
 from analysis.reference import faithful_reference
 from analysis.result import Estimate, Result
-from analysis.stats import bootstrap_mean
+from analysis.stats import bootstrap_mean, mean_over_draws
 from models.intervals import N_RESAMPLES
 
 UNTRAINED = "untrained"  # what the twin's points are called: "layer1, untrained"
@@ -36,7 +45,7 @@ class TimeRow:
     accuracy : Estimate
         Fraction of clips.
     shuffled : Estimate
-        The same with permuted training labels: the null.
+        The same with permuted training labels, the null; the interval is over permutations.
     """
 
     code: str
@@ -154,7 +163,7 @@ def probe_over_time(
     folds, held = make_folds(recordings, split, seed), recordings.split(split)
     words = folds.words(recordings)
     codes, missing = _codes(recordings, twin, lambda _, message: report(0.0, message))
-    found: dict[str, list[tuple[Reading, Reading]]] = {}
+    found: dict[str, list[tuple[Reading, list[Reading]]]] = {}
     for i, (name, (source, point)) in enumerate(codes.items()):
         report(0.1 + 0.9 * i / len(codes), f"{name} over time")
         found[name] = _read(source, point, words, folds, seed)
@@ -165,12 +174,15 @@ def probe_over_time(
         TimeRow(
             name,
             float(time_ms),
-            *(bootstrap_mean(reading.correct, held.groups, seed=seed) for reading in pair),
+            bootstrap_mean(word.correct, held.groups, seed=seed),
+            mean_over_draws(np.array([null.correct.mean() for null in nulls])),
         )
-        for name, pairs in found.items()
-        for time_ms, pair in zip(times_ms, pairs, strict=True)
+        for name, readings in found.items()
+        for time_ms, (word, nulls) in zip(times_ms, readings, strict=True)
     ]
-    right = {name: np.stack([pair[0].correct for pair in pairs], axis=1) for name, pairs in found.items()}
+    right = {
+        name: np.stack([word.correct for word, _ in readings], axis=1) for name, readings in found.items()
+    }
     return TimeResult(
         recordings.provenance(split, command, seed=seed),
         rows=rows,
@@ -210,13 +222,16 @@ def _codes(
 
 def _read(
     recordings: Recordings, point: str, words: Parts, folds: Folds, seed: int
-) -> list[tuple[Reading, Reading]]:
-    """Return what the probe and its null say at every time."""
+) -> list[tuple[Reading, list[Reading]]]:
+    """Return what the probe, and each permutation of its null, say at every time."""
     counts = folds.parts(recordings, lambda split: running_counts(split, point))
     at_times = [Parts(*(part[:, time] for part in counts)) for time in range(counts.train.shape[1])]
     c = choose_c(at_times[-1], words, folds)
-    null = shuffled(words, seed)
-    return [(fit_linear(x, words, folds, c=c), fit_linear(x, null, folds, c=c)) for x in at_times]
+    nulls = [shuffled(words, seed + draw) for draw in range(N_NULLS)]
+    return [
+        (fit_linear(x, words, folds, c=c), [fit_linear(x, null, folds, c=c) for null in nulls])
+        for x in at_times
+    ]
 
 
 def _half_times(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.linear_probe import Folds, Parts, fit_linear, fit_probe, make_folds, reduced
+from analysis.linear_probe import N_NULLS, Folds, Parts, fit_linear, fit_probe, make_folds, reduced
 from analysis.pooling import pooled, running_counts, window_edges
 from analysis.probe_controls import control_task, nearest_neighbours
 from analysis.probing import (
@@ -51,6 +51,12 @@ def test_nulls_and_controls_stand_beside_it(result):
         assert accuracy(result, point, condition).value < 0.45, (point, condition)
     assert accuracy(result, "features").value > 0.95
     assert result.find("features", UNTRAINED) is not None
+
+
+def test_the_interval_of_the_null_is_over_permutations_and_holds_chance(result):
+    nulls = [row.accuracy for row in result.rows if row.condition == SHUFFLED]
+    assert nulls
+    assert all(null.n == N_NULLS and null.low < 0.25 < null.high for null in nulls)
 
 
 def test_table_json_and_per_clip_outcomes_agree(result):
