@@ -29,9 +29,11 @@ lint: $(VENV)/.dev          ## ruff, and mypy on models and analysis
 	$(BIN)/mypy
 
 # Peers ask for packages that would replace torch: installed without dependencies, beside the environment.
-bench-peers: $(VENV)/.dev   ## what `make bench` compares with
+bench-peers: $(VENV)/.dev   ## what `make bench` and the encoders' oracle test compare with
 	$(BIN)/pip install --quiet --upgrade --target build/peers --no-deps snntorch==1.0.0 spikingjelly==2.0.0 \
-		norse==1.1.0 loguru absl-py nir==1.0.8 nirtorch==2.6 onnx onnxruntime protobuf flatbuffers ml_dtypes
+		norse==1.1.0 loguru absl-py nir==1.0.8 nirtorch==2.6 onnx onnxruntime protobuf flatbuffers ml_dtypes \
+		neurobench==2.3.0 \
+		spike-encoding==1.8.2
 
 bench: $(VENV)/.dev         ## time the kernels against the plain loop and the peers; build/bench.json
 	$(BIN)/python -m tests.bench

@@ -37,7 +37,7 @@ def control_encoders(
         As `analysis.reference.faithful_reference`.
     """
     from models.encoders.fit import StepValues
-    from models.encoders.residual import ResidualConfig
+    from models.encoders.residual_learned import ResidualConfig
 
     report = progress or (lambda fraction, message: None)
     matched = faithful_reference(recordings, progress=progress)

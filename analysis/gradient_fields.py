@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def steps_of(encoder: Encoder) -> Steps | None:
-    """Return the steps of an encoder of the residual family, None for any other."""
+    """Return the steps of an encoder with a coarse and a fine phase and a decoder, None for any other."""
     find = getattr(encoder, "steps", None)
-    return None if find is None else find()
+    if find is None or not encoder.has_decoder or "fine_on" not in encoder.streams:
+        return None
+    return find()
 
 
 def channel_gains(encoder: Encoder, n_bands: int) -> torch.Tensor | None:
@@ -26,12 +28,14 @@ def channel_gains(encoder: Encoder, n_bands: int) -> torch.Tensor | None:
     """
     import torch
 
-    if (steps := steps_of(encoder)) is not None:
-        coarse, fine = (step.detach().expand(n_bands) for step in steps[:2])
+    if not encoder.has_decoder:
+        return None
+    if (steps := getattr(encoder, "steps", None)) is not None:
+        coarse, fine = (step.detach().expand(n_bands) for step in steps()[:2])
         if (log_gain := getattr(encoder, "log_gain", None)) is not None:  # undone by the decoder
             coarse, fine = coarse / log_gain.detach().exp(), fine / log_gain.detach().exp()
-        return torch.cat((coarse, -coarse, fine, -fine))
-    if (threshold := getattr(encoder, "threshold", None)) is not None:  # step-forward
+        return torch.cat((coarse, -coarse, fine, -fine))[: encoder.n_units]
+    if (threshold := getattr(encoder, "threshold", None)) is not None:  # step-forward, encoders of change
         step = threshold.detach().expand(n_bands)
         return torch.cat((step, -step))
     return None

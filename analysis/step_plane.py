@@ -140,7 +140,8 @@ class StepPlaneResult(Result):
 
 def why_not(encoder: Encoder) -> str | None:
     """Return why an encoder has no step-size plane; None where one coarse and one fine step make it."""
-    from models.encoders.residual import FrozenResidual, ResidualEncoder
+    from models.encoders.residual import FrozenResidual
+    from models.encoders.residual_learned import ResidualEncoder
 
     if isinstance(encoder, FrozenResidual):
         return None
@@ -150,6 +151,10 @@ def why_not(encoder: Encoder) -> str | None:
         return "every band has steps of its own (E1), so they span no plane"
     if encoder.config.variant == "E2":
         return "gain and bias of every band stand before the steps (E2), so two steps do not describe it"
+    if encoder.config.variant == "E3":
+        return "mixtures of the bands stand before the steps (E3), so two steps do not describe it"
+    if not encoder.plain:
+        return "the plane is that of two phases on one baseline that starts at 0"
     return None
 
 
@@ -249,7 +254,8 @@ def step_plane(
 
 
 def _own_steps(checkpoint: Checkpoint) -> StepValues:
-    from models.encoders.residual import FrozenResidual, ResidualEncoder
+    from models.encoders.residual import FrozenResidual
+    from models.encoders.residual_learned import ResidualEncoder
 
     encoder = checkpoint.model.encoder
     if (reason := why_not(encoder)) is not None:

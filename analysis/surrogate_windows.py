@@ -37,11 +37,12 @@ def encoder_window(encoder: Encoder, x: torch.Tensor, encoded: EncoderOutput) ->
     Returns
     -------
     torch.Tensor or None
-        None for an encoder without coarse and fine step.
+        None for an encoder without coarse and fine step on one baseline that starts at 0.
     """
     import torch
 
-    if (steps := steps_of(encoder)) is None or encoded.decoded is None:
+    steps = steps_of(encoder)
+    if steps is None or encoded.decoded is None or not getattr(encoder, "plain", True):
         return None
     signal, baseline = x, encoded.decoded
     if (log_gain := getattr(encoder, "log_gain", None)) is not None:  # the steps act on the scaled signal

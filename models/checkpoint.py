@@ -151,14 +151,25 @@ def load_checkpoint(name: str) -> Checkpoint:
         Unknown name, a path outside the roots, anything but safetensors and JSON, unknown keys, wrong shapes,
         or weights that do not match the recorded digest.
     """
-    folder = find_checkpoint(name)
+    return read_checkpoint(find_checkpoint(name))
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Rebuild a trained model from its folder, wherever that lies; raises as `load_checkpoint`."""
     info = read_info(folder)
     config = _read_json(folder / CONFIG)
     model = SpikingClassifier.from_seed(info.recipe, len(info.labels))
     model.load_state_dict(_read_weights(folder / WEIGHTS, config["weights_sha256"], model))
     model.eval().requires_grad_(False)
     return Checkpoint(
-        name, model, info.recipe, info.labels, info.data, info.metrics, _read_history(folder), info.digest
+        folder.name,
+        model,
+        info.recipe,
+        info.labels,
+        info.data,
+        info.metrics,
+        _read_history(folder),
+        info.digest,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -61,7 +61,7 @@ class SpikingClassifier(nn.Module):
         self.register_buffer("feature_std", torch.ones(n_bands))
         self.encoder: Encoder = ENCODERS[recipe.encoder.name].build(recipe.encoder, n_bands)
         self.backbone = BACKBONES[recipe.backbone.name].build(
-            recipe.backbone, self.encoder.n_units, n_classes
+            recipe.backbone, self.encoder.n_inputs, n_classes
         )
 
     @classmethod
@@ -84,7 +84,7 @@ class SpikingClassifier(nn.Module):
         n_bands = len(self.feature_mean)
         found = [PointInfo("features", n_bands, False, {})]
         found.append(PointInfo("encoder", self.encoder.n_units, self.encoder.spiking, self.encoder.streams))
-        if self.encoder.spiking:
+        if self.encoder.has_decoder:
             found.append(PointInfo("decoded", n_bands, False, {}))
         found += [PointInfo(n, units, spikes, {}) for n, (units, spikes) in self.backbone.points().items()]
         return tuple(found)
@@ -112,10 +112,19 @@ class SpikingClassifier(nn.Module):
         return output
 
     def classify(
-        self, encoded: EncoderOutput, record: Collection[str] = (), generator: torch.Generator | None = None
+        self,
+        encoded: EncoderOutput,
+        record: Collection[str] = (),
+        generator: torch.Generator | None = None,
+        credit: Any = None,
     ) -> Output:
-        """Run the backbone on what the encoder gave; the gradient's leaf may be ``encoded.spikes``."""
-        logits, rates, recordings = self.backbone(encoded.spikes, record, generator)
+        """Run the backbone on what the encoder gave; the gradient's leaf may be ``encoded.spikes``.
+
+        `credit` is how far gradients travel where the backbone has a choice: `models.backbones.rlif.Credit`.
+        """
+        drive = self.encoder.drive(encoded.spikes)
+        choice = {} if credit is None else {"credit": credit}
+        logits, rates, recordings = self.backbone(drive, record, generator, **choice)
         if "encoder" in record:
             recordings["encoder"] = encoded.spikes
         if "decoded" in record and encoded.decoded is not None:

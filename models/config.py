@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -92,6 +92,36 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class LearningConfig:
+    """By which rule a model learns; see `models.learning.dfa` for all but backpropagation through time.
+
+    Attributes
+    ----------
+    rule : {"bptt", "dfa-d0", "dfa-d1", "dfa-d2"}
+    error : {"clip", "frame"}
+        DFA: one error a clip, or the error of each frame, as it can be had online.
+    encoder : {"transport", "feedback", "frozen"}
+        DFA: what teaches the encoder: layer 1's signal through its transposed weights, a feedback matrix of
+        its own, or nothing.
+    feedback_scale : float
+        DFA: Frobenius norm of the feedback matrices, relative to the readout's weights.
+    norm : {"running", "batch"}
+        D1 and D2: batch norm's backward takes its statistics for constants, or goes through those of the
+        batch, which is not local in time.
+    """
+
+    rule: Literal["bptt", "dfa-d0", "dfa-d1", "dfa-d2"] = "bptt"
+    error: Literal["clip", "frame"] = "clip"
+    encoder: Literal["transport", "feedback", "frozen"] = "transport"
+    feedback_scale: float = 1.0
+    norm: Literal["running", "batch"] = "running"
+
+    def __post_init__(self) -> None:
+        if not self.feedback_scale > 0:
+            raise ValueError(f"learning.feedback_scale: {self.feedback_scale} must be above 0")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Everything that decides a trained model, apart from the recordings.
 
@@ -110,6 +140,7 @@ class Recipe:
     features: FeatureConfig = field(default_factory=FeatureConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
     seed: int = 0
 
     @classmethod
@@ -121,19 +152,21 @@ class Recipe:
             "features": FeatureConfig,
             "augment": AugmentConfig,
             "train": TrainConfig,
+            "learning": LearningConfig,
         }
         allowed = {"name", "seed", "encoder", "backbone", *sections}
         if unknown := sorted(set(body) - allowed):
             raise SpikelensError(f"recipe: unknown key {unknown[0]!r}; allowed: {', '.join(sorted(allowed))}")
         return cls(
-            name=_strict(str, body.get("name"), "name"),
-            seed=_strict(int, body.get("seed", 0), "seed"),
+            name=strict(str, body.get("name"), "name"),
+            seed=strict(int, body.get("seed", 0), "seed"),
             encoder=_component(ENCODERS, body.get("encoder")),
             backbone=_component(BACKBONES, body.get("backbone")),
-            data=_strict(DataConfig, body.get("data", {}), "data"),
-            features=_strict(FeatureConfig, body.get("features", {}), "features"),
-            augment=_strict(AugmentConfig, body.get("augment", {}), "augment"),
-            train=_strict(TrainConfig, body.get("train", {}), "train"),
+            data=strict(DataConfig, body.get("data", {}), "data"),
+            features=strict(FeatureConfig, body.get("features", {}), "features"),
+            augment=strict(AugmentConfig, body.get("augment", {}), "augment"),
+            train=strict(TrainConfig, body.get("train", {}), "train"),
+            learning=strict(LearningConfig, body.get("learning", {}), "learning"),
         )
 
     @classmethod
@@ -190,7 +223,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 def _component(table: Table, body: Any) -> Any:
     if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
         raise SpikelensError(f"{table.kind}: needs a table with a name, one of {', '.join(table.names())}")
-    return _strict(table[body["name"]].config, body, table.kind)
+    return strict(table[body["name"]].config, body, table.kind)
 
 
 @lru_cache(maxsize=64)
@@ -201,7 +234,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _strict(kind: type[T], value: Any, where: str) -> T:
+def strict(kind: type[T], value: Any, where: str) -> T:
     """Check `value` against a dataclass or a plain type: no unknown key, no conversion but int to float."""
     validator: Callable[..., T] = _adapter(kind).validate_json  # type: ignore[arg-type]
     try:

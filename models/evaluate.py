@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from models.classifier import SpikingClassifier
 from models.data.base import Split
 from models.intervals import ratio_interval
+from models.operations import synaptic_operations
 
 BATCH = 256
 
@@ -33,8 +34,7 @@ class Evaluation:
     snr_db : float or None
         ``10 log10(sum x^2 / sum (x - decoded)^2)`` on normalised log-mel; None without a decoder.
     synops : float
-        Synaptic operations per clip: ``sum_t n_enc H_1 + sum_l n_l (H_l + H_{l+1})``; for a non-spiking
-        encoder the first term is left out (those are multiply-accumulates).
+        Synaptic operations per clip, see `models.operations`.
     interval_unit : str
         ``speaker``, or ``clip`` where speakers are unknown or there is but one.
     """
@@ -52,6 +52,16 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return asdict(self)
+
+    def interval(self) -> dict[str, Any]:
+        """Return the accuracy as ``metrics.json`` keeps it."""
+        return {
+            "accuracy": self.accuracy,
+            "low": self.accuracy_low,
+            "high": self.accuracy_high,
+            "n": self.n,
+            "interval_unit": self.interval_unit,
+        }
 
 
 def evaluate(model: SpikingClassifier, split: Split, log_mel: np.ndarray) -> Evaluation:
@@ -99,6 +109,7 @@ def evaluate(model: SpikingClassifier, split: Split, log_mel: np.ndarray) -> Eva
         rates[point.name] = float(counts[point.name].sum() / (frames * point.units))
         for stream, (a, b) in point.streams.items():
             rates[f"{point.name}/{stream}"] = float(counts[point.name][a:b].sum() / (frames * (b - a)))
+    per_clip = {name: float(count.sum()) / len(split) for name, count in counts.items()}
     return Evaluation(
         accuracy,
         low,
@@ -107,15 +118,6 @@ def evaluate(model: SpikingClassifier, split: Split, log_mel: np.ndarray) -> Eva
         entropy / len(split),
         rates,
         10 * float(np.log10(signal / error)) if error > 0 else None,
-        _synops(counts, points["readout"].units, bool(model.backbone.config.recurrent)) / len(split),
+        float(synaptic_operations(model, log_mel.shape[1], per_clip)),
         "clip" if speakers is None else "speaker",
     )
-
-
-def _synops(counts: dict[str, np.ndarray], n_classes: int, recurrent: bool) -> float:
-    layers = [name for name in counts if name.startswith("layer")]
-    sizes = [len(counts[name]) for name in layers]
-    total = counts["encoder"].sum() * sizes[0] if "encoder" in counts else 0.0
-    for name, size, following in zip(layers, sizes, [*sizes[1:], n_classes], strict=True):
-        total += counts[name].sum() * (following + (size if recurrent else 0))
-    return float(total)

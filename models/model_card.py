@@ -26,6 +26,14 @@ _ENCODERS = {
     "sf2-rec": "residual step-forward encoder fitted to reconstruct the training features, then frozen",
     "sf2-init": "residual step-forward encoder frozen at the learned encoder's starting values",
     "step-forward": "single step-forward encoder, threshold tuned for reconstruction SNR, frozen",
+    "speech2spikes": "step-forward encoder of the log-mel itself, step 1 in natural-log units, frozen",
+    "send-on-delta": "send-on-delta encoder, an event for every change by a threshold, frozen",
+    "threshold-based": "threshold-based representation, an event for every jump between two frames, frozen",
+    "moving-window": "moving-window encoder, an event for every distance from the recent mean, frozen",
+    "level": "level code, a thermometer of two thresholds of either sign, frozen",
+    "lif": "rate code by fixed leaky integrate-and-fire units, two a band",
+    "poisson": "rate code by chance, drawn anew for every pass in training and by the clip in evaluation",
+    "bsa": "Ben's spiker algorithm made causal: spikes come the filter's length less one frame late, frozen",
     "direct": "no encoder: normalised log-mel enters the first layer as currents",
 }
 

@@ -78,8 +78,8 @@ class StreamingClassifier:
 
     def __init__(self, model: SpikingClassifier):
         self._mean, self._std = model.feature_mean.numpy().copy(), model.feature_std.numpy().copy()
-        self._encoder = model.encoder.streaming()
-        self._backbone = model.backbone.streaming(model.encoder.spiking)
+        self._encoder, self._drive = model.encoder.streaming(), model.encoder.drive
+        self._backbone = model.backbone.streaming(model.encoder.spiking and not model.encoder.signed)
 
     def start(self) -> StreamState:
         """Return the state before the first frame."""
@@ -91,6 +91,6 @@ class StreamingClassifier:
         if frame.shape != self._mean.shape:
             raise SpikelensError(f"frame: shape {frame.shape} must be {self._mean.shape}, one log-mel frame")
         spikes, encoder = self._encoder.step((frame - self._mean) / self._std, state.encoder)
-        (total, layers), backbone = self._backbone.step(spikes, state.backbone)
+        (total, layers), backbone = self._backbone.step(self._drive(spikes), state.backbone)
         n_frames = state.n_frames + 1
         return StreamOutput(total / n_frames, spikes, layers), StreamState(encoder, backbone, n_frames)

@@ -21,11 +21,15 @@ from models.classifier import SpikingClassifier, count_parameters
 from models.config import Recipe
 from models.data.base import AudioDataset
 from models.errors import SpikelensError
-from models.evaluate import Evaluation, evaluate
+from models.evaluate import evaluate
 from models.features.cache import band_statistics, split_features
-from models.learning.bptt import StepReport, bptt_step, make_optimiser
+from models.learning.agreement import agreement
+from models.learning.dfa import Feedback, draw_feedback
+from models.learning.step import StepReport, make_optimiser, rule_of, training_step
 
 RESUME = "resume.safetensors"
+FEEDBACK = "feedback.safetensors"
+_N_FOLLOWED = 128  # clips on which a learning rule is compared with backpropagation
 _PACKAGES = ("spikelens", "torch", "numpy", "librosa")
 
 
@@ -54,6 +58,7 @@ class RunState:
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_key: tuple[float, float] = (-1.0, -np.inf)
+    feedback: Feedback | None = None
 
 
 @dataclass
@@ -136,6 +141,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     while state.epoch < recipe.train.epochs:
         row = _run_epoch(state, recipe, dataset, progress)
+        if state.feedback is not None:
+            row |= agreement(state.model, *_fixed_batch(dataset, features["train"]), recipe, state.feedback)
         scores = evaluate(state.model, dataset.split("validation"), features["validation"])
         row |= {"validation_accuracy": scores.accuracy, "validation_loss": scores.cross_entropy}
         row |= {f"rate_{name}": rate for name, rate in scores.rates.items()}
@@ -160,8 +167,17 @@ def _start(recipe: Recipe, n_classes: int, train_features: np.ndarray) -> RunSta
     mean, std = band_statistics(train_features)
     model.feature_mean.copy_(torch.from_numpy(mean))
     model.feature_std.copy_(torch.from_numpy(std))
+    model.encoder.set_scale(mean, std)
     model.encoder.fit((train_features - mean) / std)
-    return RunState(model, make_optimiser(model, recipe.train)[0])
+    feedback = None if recipe.learning.rule == "bptt" else draw_feedback(recipe, n_classes)
+    return RunState(model, make_optimiser(model, recipe.train)[0], feedback=feedback)
+
+
+def _fixed_batch(dataset: AudioDataset, train_features: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return training clips as they are, the same in every epoch and run."""
+    labels = dataset.split("train").labels
+    rows = np.sort(np.random.default_rng(0).permutation(len(labels))[:_N_FOLLOWED])
+    return torch.from_numpy(np.array(train_features[rows])), torch.from_numpy(labels[rows])
 
 
 def _run_epoch(
@@ -175,11 +191,12 @@ def _run_epoch(
     batches = training_batches(
         dataset, recipe, model.feature_mean, epoch_generator(recipe, state.epoch, purpose=0)
     )
+    rule = rule_of(recipe, state.feedback)
     sums, began = _EpochSums(), time.monotonic()
     for number, batch in enumerate(batches):
         step = state.epoch * count + number
-        report = bptt_step(
-            model, state.optimiser, groups, *batch, config, step, config.epochs * count, dropout
+        report = training_step(
+            model, state.optimiser, groups, *batch, config, step, config.epochs * count, dropout, rule
         )
         sums.add(report)
         if not np.isfinite(report.loss_sum):
@@ -227,7 +244,7 @@ def _finish(
     metrics: dict[str, Any] = {
         "schema": 1,
         "parameters": count_parameters(state.model),
-        "validation": _interval(validation),
+        "validation": validation.interval(),
         "rates": validation.rates,
         "snr_db": validation.snr_db,
         "synops": validation.synops,
@@ -237,9 +254,8 @@ def _finish(
     }
     if score_test:
         split = dataset.split("test")
-        metrics["test"] = _interval(
-            evaluate(state.model, split, split_features(split, recipe.features, dataset.digest))
-        )
+        features = split_features(split, recipe.features, dataset.digest)
+        metrics["test"] = evaluate(state.model, split, features).interval()
     data = {
         "name": dataset.name,
         "digest": dataset.digest,
@@ -247,25 +263,27 @@ def _finish(
         "speakers_known": dataset.speakers_known,
         "clips": {name: len(split) for name, split in dataset.splits.items()},
     }
+    if state.feedback is not None:
+        metrics["feedback_sha256"] = _checked(state.feedback, recipe, len(dataset.labels))
+        write_atomically(folder / FEEDBACK, save_tensors(state.feedback.matrices))
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     save_checkpoint(folder, state.model, recipe, dataset.labels, data, metrics, state.history, versions)
     return metrics
 
 
-def _interval(scores: Evaluation) -> dict[str, Any]:
-    return {
-        "accuracy": scores.accuracy,
-        "low": scores.accuracy_low,
-        "high": scores.accuracy_high,
-        "n": scores.n,
-        "interval_unit": scores.interval_unit,
-    }
+def _checked(feedback: Feedback, recipe: Recipe, n_classes: int) -> str:
+    """Return the digest of the feedback after training; SpikelensError where it is not what was drawn."""
+    if feedback.sha256 != draw_feedback(recipe, n_classes).sha256:
+        raise SpikelensError("feedback: the fixed matrices changed during the training")
+    return feedback.sha256
 
 
 def _save(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
     """Write the run's state as one file: two files could be torn apart by a kill between them."""
     tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
     tensors |= {f"best/{k}": v for k, v in state.best.items()}
+    if state.feedback is not None:
+        tensors |= {f"feedback/{k}": v for k, v in state.feedback.matrices.items()}
     for index, slots in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{index}/{key}": value for key, value in slots.items()}
     facts = {"identity": identity, "epoch": state.epoch, "history": state.history, "best_key": state.best_key}
@@ -284,12 +302,15 @@ def _load(path: Path, recipe: Recipe, n_classes: int, identity: Mapping[str, Any
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise SpikelensError(f"--resume: {path.parent.name}/{path.name} cannot be read: {error}") from None
+    held = facts["identity"]
+    if "recipe" in held:  # keys that came since have their defaults
+        held["recipe"] = Recipe.from_dict(held["recipe"]).to_dict()
     for part in identity:
-        if facts["identity"].get(part) != identity[part]:
+        if held.get(part) != identity[part]:
             raise SpikelensError(
                 f"--resume: the {part.replace('_', ' ')} differs from that of the unfinished run"
             )
-    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimiser": {}}
+    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimiser": {}, "feedback": {}}
     for key, value in tensors.items():
         head, _, tail = key.partition("/")
         parts[head][tail] = value
@@ -302,4 +323,5 @@ def _load(path: Path, recipe: Recipe, n_classes: int, identity: Mapping[str, Any
         slots.setdefault(int(index), {})[slot] = value
     optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
     best_key = (float(facts["best_key"][0]), float(facts["best_key"][1]))
-    return RunState(model, optimiser, facts["epoch"], facts["history"], parts["best"], best_key)
+    feedback = Feedback(parts["feedback"]) if parts["feedback"] else None
+    return RunState(model, optimiser, facts["epoch"], facts["history"], parts["best"], best_key, feedback)

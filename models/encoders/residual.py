@@ -16,14 +16,12 @@ The surrogate is a triangle of the *normalised* distance :math:`z = u/D - \tau`.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from models.encoders.base import Encoder, EncoderOutput
 from models.encoders.fit import StepValues, fit_steps, fit_steps_at_rate
@@ -34,7 +32,7 @@ from models.registry import register_encoder
 from models.streaming import Stage
 
 STREAMS = ("coarse_on", "coarse_off", "fine_on", "fine_off")
-_MIN_THRESHOLD = 0.5  # below it the baseline Jacobian may leave [0, 1]
+MIN_THRESHOLD = 0.5  # below it the baseline Jacobian may leave [0, 1]
 
 
 class Steps(NamedTuple):
@@ -119,33 +117,8 @@ def decode_residual(spikes: torch.Tensor, steps: Steps) -> torch.Tensor:
     return (steps.dc * (coarse_on - coarse_off) + steps.df * (fine_on - fine_off)).cumsum(dim=1)
 
 
-@dataclass(frozen=True)
-class ResidualConfig:
-    """The learned encoder.
-
-    Attributes
-    ----------
-    variant : {"E0", "E1", "E2"}
-        E0: four shared scalars. E1: steps and thresholds per band. E2: E0 with gain and bias on the signal.
-    dc, df, tc, tf : float
-        Values at the start; ``df < dc`` and thresholds above 0.5.
-    """
-
-    name: Literal["residual"] = "residual"
-    variant: Literal["E0", "E1", "E2"] = "E0"
-    dc: float = 0.9
-    df: float = 0.33
-    tc: float = 0.55
-    tf: float = 0.55
-
-    def __post_init__(self) -> None:
-        if not 0 < self.df < self.dc:
-            raise ValueError(f"encoder.df: {self.df} must lie between 0 and dc = {self.dc}")
-        if min(self.tc, self.tf) <= _MIN_THRESHOLD:
-            raise ValueError(f"encoder.tc and encoder.tf must be above {_MIN_THRESHOLD}")
-
-
-def _streaming(steps: Steps, n_bands: int) -> Stage:
+def residual_stage(steps: Steps, n_bands: int) -> Stage:
+    """Return `residual_step_forward` for one frame at a time; the state is the baseline."""
     values = [as_array(value.expand(n_bands)) for value in steps]
     dtype = values[0].dtype
 
@@ -157,77 +130,15 @@ def _streaming(steps: Steps, n_bands: int) -> Stage:
     return Stage(np.zeros(n_bands, dtype), step)
 
 
-def _inverse_softplus(value: float) -> float:
-    return math.log(math.expm1(value))
-
-
-def _layout(n_bands: int) -> dict[str, tuple[int, int]]:
-    return {name: (i * n_bands, (i + 1) * n_bands) for i, name in enumerate(STREAMS)}
-
-
-@register_encoder("residual", ResidualConfig)
-class ResidualEncoder(Encoder):
-    """Learned residual step-forward encoder, variants E0, E1 and E2.
-
-    Parametrised so that every value is allowed: ``dc = softplus(rho)``, ``df = dc sigmoid(kappa)``,
-    ``tau = 0.5 + softplus(.)``, ``gain = exp(log_gain)``.
-    """
-
-    def __init__(self, config: ResidualConfig, n_bands: int):
-        super().__init__()
-        self.config = config
-        self.n_units = 4 * n_bands
-        self.streams = _layout(n_bands)
-        shape = (n_bands,) if config.variant == "E1" else ()
-        ratio = config.df / config.dc
-        self.rho = nn.Parameter(torch.full(shape, _inverse_softplus(config.dc)))
-        self.kappa = nn.Parameter(torch.full(shape, math.log(ratio / (1 - ratio))))
-        self.raw_tc = nn.Parameter(torch.full(shape, _inverse_softplus(config.tc - _MIN_THRESHOLD)))
-        self.raw_tf = nn.Parameter(torch.full(shape, _inverse_softplus(config.tf - _MIN_THRESHOLD)))
-        if config.variant == "E2":
-            self.log_gain = nn.Parameter(torch.zeros(n_bands))
-            self.bias = nn.Parameter(torch.zeros(n_bands))
-
-    def steps(self) -> Steps:
-        """Return the current steps and thresholds."""
-        dc = F.softplus(self.rho)
-        return Steps(
-            dc,
-            dc * torch.sigmoid(self.kappa),
-            _MIN_THRESHOLD + F.softplus(self.raw_tc),
-            _MIN_THRESHOLD + F.softplus(self.raw_tf),
-        )
-
-    def forward(self, x: torch.Tensor, steps: Steps | None = None) -> EncoderOutput:
-        """Encode; `steps` replaces the module's own, for gradients and finite differences in them."""
-        steps = self.steps() if steps is None else steps
-        if self.config.variant != "E2":
-            return residual_step_forward(x, steps)
-        gain = self.log_gain.exp()
-        spikes, decoded = residual_step_forward(gain * x + self.bias, steps)
-        assert decoded is not None
-        return EncoderOutput(spikes, (decoded - self.bias) / gain)
-
-    def streaming(self) -> Stage:
-        """Return the encoder for one frame at a time; its state is the baseline."""
-        plain = _streaming(self.steps(), self.n_units // 4)
-        if self.config.variant != "E2":
-            return plain
-        gain, bias = as_array(self.log_gain.exp()), as_array(self.bias)
-        return Stage(plain.start, lambda frame, baseline: plain.step(gain * frame + bias, baseline))
-
-    def describe(self) -> dict[str, float]:
-        """Return steps and thresholds, band means for E1, and the spread of the gains for E2."""
-        named = {name: float(value.detach().mean()) for name, value in self.steps()._asdict().items()}
-        if self.config.variant == "E2":
-            named |= {"gain_mean": float(self.log_gain.detach().exp().mean())}
-            named |= {"gain_sd": float(self.log_gain.detach().exp().std())}
-        return named
+def stream_columns(n_bands: int, names: Sequence[str] = STREAMS) -> dict[str, tuple[int, int]]:
+    """Return the column range of each stream, one channel a band."""
+    return {name: (i * n_bands, (i + 1) * n_bands) for i, name in enumerate(names)}
 
 
 class FrozenResidual(Encoder):
     """The residual encoder with fixed steps: no parameters, steps kept as buffers."""
 
+    has_decoder = True
     dc: torch.Tensor
     df: torch.Tensor
     tc: torch.Tensor
@@ -236,7 +147,7 @@ class FrozenResidual(Encoder):
     def __init__(self, values: StepValues, n_bands: int):
         super().__init__()
         self.n_units = 4 * n_bands
-        self.streams = _layout(n_bands)
+        self.streams = stream_columns(n_bands)
         for name, value in values._asdict().items():
             self.register_buffer(name, torch.tensor(value, dtype=torch.float32))
 
@@ -250,7 +161,7 @@ class FrozenResidual(Encoder):
 
     def streaming(self) -> Stage:
         """Return the encoder for one frame at a time; its state is the baseline."""
-        return _streaming(self.steps(), self.n_units // 4)
+        return residual_stage(self.steps(), self.n_units // 4)
 
     def describe(self) -> dict[str, float]:
         """Return steps and thresholds."""
@@ -259,7 +170,7 @@ class FrozenResidual(Encoder):
 
 @dataclass(frozen=True)
 class Sf2InitConfig:
-    """The learned encoder's start, frozen: what the network makes of untuned spikes."""
+    """Given steps, frozen: by default the learned encoder's start; a grid of them is the SF2 task grid."""
 
     name: Literal["sf2-init"] = "sf2-init"
     dc: float = 0.9
@@ -267,10 +178,16 @@ class Sf2InitConfig:
     tc: float = 0.55
     tf: float = 0.55
 
+    def __post_init__(self) -> None:
+        if not 0 < self.df < self.dc:
+            raise ValueError(f"encoder.df: {self.df} must lie between 0 and dc = {self.dc}")
+        if min(self.tc, self.tf) <= 0:
+            raise ValueError(f"encoder.tc: {self.tc} and encoder.tf: {self.tf} must be above 0")
+
 
 @register_encoder("sf2-init", Sf2InitConfig)
 class Sf2Init(FrozenResidual):
-    """Residual encoder frozen at the learned encoder's start."""
+    """Residual encoder frozen at the steps of its configuration."""
 
     def __init__(self, config: Sf2InitConfig, n_bands: int):
         super().__init__(StepValues(config.dc, config.df, config.tc, config.tf), n_bands)

@@ -14,8 +14,11 @@ ENCODERS = (
     {"name": "residual"},
     {"name": "residual", "variant": "E1"},
     {"name": "residual", "variant": "E2"},
+    {"name": "residual", "variant": "E3", "coding": "cascade"},
+    {"name": "residual", "signed": True},
     {"name": "sf2-rec"},
     {"name": "step-forward"},
+    {"name": "poisson"},
     {"name": "direct"},
 )
 
@@ -56,7 +59,7 @@ def stream(model, log_mel):
     return outputs
 
 
-@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: e["name"] + e.get("variant", ""))
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: " ".join(map(str, e.values())))
 def test_a_stream_equals_the_batch(encoder):
     model, batch = trained(encoder), clips(3)
     with torch.no_grad():
