@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -21,6 +22,7 @@ from torch import nn
 
 from models.backbones.rlif_stream import rlif_stage
 from models.neurons.lif import ALPHA_RANGE
+from models.neurons.local import local_lif, local_norm
 from models.neurons.recurrent import Window, integrate, lif, spike_linear
 from models.neurons.surrogate import surrogate
 from models.registry import register_backbone
@@ -65,6 +67,26 @@ class RLIFConfig:
         surrogate(self.surrogate)
 
 
+class Credit(NamedTuple):
+    """How far gradients travel.
+
+    Attributes
+    ----------
+    reach : {"through", "within", "trace", "instant"}
+        Through all layers and times; within one layer, over time; to a layer's own values by leaky
+        eligibility traces; to the input of the same frame alone. But for the first, none goes from a layer to
+        the one before it, save from layer 1 to its input.
+    constant_norm : bool
+        Batch norm's statistics are constants in backward: what a frame teaches depends on no other.
+    """
+
+    reach: Literal["through", "within", "trace", "instant"] = "through"
+    constant_norm: bool = False
+
+
+THROUGH = Credit()
+
+
 class Source(NamedTuple):
     """What a projection has to know of the layer its spikes come from, in training.
 
@@ -95,11 +117,13 @@ class Projection(nn.Module):
         self.norm = nn.BatchNorm1d(n_out, momentum=0.05)
         nn.init.constant_(self.norm.weight, gain)
 
-    def forward(self, z: torch.Tensor, source: Source = ANY) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, source: Source = ANY, constant_norm: bool = False) -> torch.Tensor:
         """Return currents for every frame at once."""
         weight = self.weight if source.keep is None else source.scale * self.weight
         current = spike_linear(z, weight, source.keep, source.window)  # (B, T, N_out)
-        return self.norm(current.flatten(0, 1)).unflatten(0, current.shape[:2])
+        rows = current.flatten(0, 1)
+        normed = local_norm(rows, self.norm) if constant_norm and self.norm.training else self.norm(rows)
+        return normed.unflatten(0, current.shape[:2])
 
 
 def _leaks(n_units: int) -> nn.Parameter:
@@ -119,12 +143,17 @@ class RLIFLayer(nn.Module):
             self.register_parameter("recurrent", None)
         self._surrogate, self._reset = config.surrogate, config.reset
 
-    def forward(self, z: torch.Tensor, source: Source = ANY) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, z: torch.Tensor, source: Source = ANY, credit: Credit = THROUGH
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return spikes and membrane, both ``(B, T, N)``."""
         weight = self.recurrent_weight()
         alpha = self.alpha.clamp(*ALPHA_RANGE)
-        current = self.input(z, source)  # (B, T, N)
-        return lif(current, alpha, weight, surrogate_name=self._surrogate, reset=self._reset, theta=THETA)
+        current = self.input(z, source, credit.constant_norm)  # (B, T, N)
+        run = lif
+        if credit.reach in ("trace", "instant"):
+            run = partial(local_lif, trace=credit.reach == "trace")
+        return run(current, alpha, weight, surrogate_name=self._surrogate, reset=self._reset, theta=THETA)
 
     def recurrent_weight(self) -> torch.Tensor | None:
         """Return V as it acts, without its diagonal: ``(N, N)``, from row to column."""
@@ -180,7 +209,11 @@ class RLIF(nn.Module):
         return named | {"readout": (self.readout.alpha.numel(), False)}
 
     def forward(
-        self, z: torch.Tensor, record: Collection[str] = (), generator: torch.Generator | None = None
+        self,
+        z: torch.Tensor,
+        record: Collection[str] = (),
+        generator: torch.Generator | None = None,
+        credit: Credit = THROUGH,
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Classify encoder spikes.
 
@@ -191,6 +224,9 @@ class RLIF(nn.Module):
             Names among ``layer1`` ..., ``layer1/membrane`` ..., ``readout`` (its mean over time: the logits).
         generator : torch.Generator, optional
             Source of the dropout masks in training mode.
+        credit : Credit
+            How far gradients travel; where not through, a layer is taught at its recorded spikes, see
+            `models.learning.dfa`.
 
         Returns
         -------
@@ -204,13 +240,14 @@ class RLIF(nn.Module):
         support = surrogate(self.config.surrogate).support
         source = ANY
         for i, layer in enumerate(self.layers, 1):
-            z, membrane = layer(z, source)
+            z, membrane = layer(z if i == 1 or credit.reach == "through" else z.detach(), source, credit)
             rates.append(z.mean())
             kept |= {f"layer{i}": z, f"layer{i}/membrane": membrane}
             if self.training:
                 window = None if support is None else Window(membrane.detach(), THETA, support)
                 source = Source(*_dropout(z.shape, self.config.dropout, generator), window)
-        kept["readout"] = self.config.logit_scale * self.readout(z, source)
+        seen = z if credit.reach == "through" else z.detach()
+        kept["readout"] = self.config.logit_scale * self.readout(seen, source)
         logits = kept["readout"].mean(dim=1)
         return logits, torch.stack(rates), {name: kept[name] for name in record if name in kept}
 

@@ -1,18 +1,33 @@
-"""Surrogate-gradient backpropagation through time: the loss and one optimiser step."""
+"""Surrogate-gradient backpropagation through time: what is minimised."""
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from models.classifier import Output, SpikingClassifier
 from models.config import TrainConfig
 from models.encoders.base import EncoderOutput
 from models.errors import SpikelensError
+
+
+class Objective(NamedTuple):
+    """What one batch gives.
+
+    Attributes
+    ----------
+    value : torch.Tensor
+        A scalar; its gradient is what the parameters learn from.
+    loss : torch.Tensor
+        A scalar to follow: the same, unless the learning rule's value means nothing by itself.
+    output : Output
+    """
+
+    value: torch.Tensor
+    loss: torch.Tensor
+    output: Output
 
 
 def loss(output: Output, labels: torch.Tensor, config: TrainConfig, rate_weight: float) -> torch.Tensor:
@@ -35,72 +50,15 @@ def loss(output: Output, labels: torch.Tensor, config: TrainConfig, rate_weight:
     return total
 
 
-def ramped_rate_weight(step: int, n_steps: int, config: TrainConfig) -> float:
-    """Return the encoder-rate weight at `step`: linear from 0 over the first `rate_ramp` of training."""
-    ramp = max(1.0, config.rate_ramp * n_steps)
-    return config.rate_weight * min(1.0, step / ramp)
-
-
-def one_cycle(step: int, n_steps: int, warmup: float) -> float:
-    """Return the learning rate at `step` relative to its peak (Smith 2018).
-
-    A cosine up from 1/25 over the warm-up, then a cosine down to 0.
-    """
-    peak = max(1.0, warmup * n_steps)
-    if step < peak:
-        return 1 / 25 + (1 - 1 / 25) * 0.5 * (1 - math.cos(math.pi * step / peak))
-    return max(1e-6, 0.5 * (1 + math.cos(math.pi * (step - peak) / max(1.0, n_steps - peak))))
-
-
-class Groups(NamedTuple):
-    """The parameters that are clipped together."""
-
-    encoder: list[nn.Parameter]
-    backbone: list[nn.Parameter]
-
-
-def make_optimiser(model: SpikingClassifier, config: TrainConfig) -> tuple[torch.optim.AdamW, Groups]:
-    """Return AdamW with a group for the encoder, one for matrices (decayed) and one for vectors."""
-    encoder = [p for p in model.encoder.parameters() if p.requires_grad]
-    backbone = list(model.backbone.parameters())
-    groups = [
-        {"params": [p for p in backbone if p.ndim > 1], "lr": config.lr, "weight_decay": config.weight_decay},
-        {"params": [p for p in backbone if p.ndim <= 1], "lr": config.lr, "weight_decay": 0.0},
-    ]
-    if encoder:
-        groups.append({"params": encoder, "lr": config.encoder_lr, "weight_decay": 0.0})
-    for group in groups:
-        group["peak_lr"] = group["lr"]
-    return torch.optim.AdamW(groups), Groups(encoder, backbone)
-
-
-class StepReport(NamedTuple):
-    """What one step did: sums over the batch, and gradient norms before clipping."""
-
-    loss_sum: float
-    n_correct: int
-    n_clips: int
-    encoder_rate: float
-    layer_rates: list[float]
-    encoder_gradient_norm: float
-    backbone_gradient_norm: float
-
-
-def bptt_step(
+def bptt_objective(
     model: SpikingClassifier,
-    optimiser: torch.optim.Optimizer,
-    groups: Groups,
     log_mel: torch.Tensor,
     labels: torch.Tensor,
     config: TrainConfig,
-    step: int,
-    n_steps: int,
-    generator: torch.Generator,
-) -> StepReport:
-    """Update the model on one batch, log-mel ``(B, T, F)`` and labels ``(B,)``."""
-    scale = one_cycle(step, n_steps, config.warmup)
-    for group in optimiser.param_groups:
-        group["lr"] = scale * group["peak_lr"]
+    rate_weight: float,
+    generator: torch.Generator | None,
+) -> Objective:
+    """Return the loss of log-mel ``(B, T, F)`` with labels ``(B,)``; its gradient goes through all of it."""
     x = model.normalise(log_mel)
     encoded = model.encoder(x)
     if config.encoder_task_gradient:
@@ -108,21 +66,14 @@ def bptt_step(
     else:
         apart = EncoderOutput(encoded.spikes.detach(), None)
         output = model.classify(apart, generator=generator)._replace(encoder_rate=encoded.spikes.mean())
-    rate_weight = ramped_rate_weight(step, n_steps, config) if groups.encoder else 0.0
-    value = loss(output, labels, config, rate_weight)
-    if config.reconstruction_weight:
-        if encoded.decoded is None:
-            raise SpikelensError("train.reconstruction_weight: this encoder has no decoder; allowed is 0")
-        value = value + config.reconstruction_weight * (x - encoded.decoded).square().mean()
-    optimiser.zero_grad(set_to_none=True)
-    value.backward()
-    norms = [float(nn.utils.clip_grad_norm_(part, config.clip_norm)) if part else 0.0 for part in groups]
-    optimiser.step()
-    return StepReport(
-        float(value.detach()) * len(labels),
-        int((output.logits.argmax(1) == labels).sum()),
-        len(labels),
-        float(output.encoder_rate.detach()),
-        output.layer_rates.detach().tolist(),
-        *norms,
-    )
+    value = loss(output, labels, config, rate_weight) + reconstruction_term(encoded, x, config)
+    return Objective(value, value.detach(), output)
+
+
+def reconstruction_term(encoded: EncoderOutput, x: torch.Tensor, config: TrainConfig) -> torch.Tensor | float:
+    """Return the weighted error of the decoded signal; SpikelensError where an encoder has none."""
+    if not config.reconstruction_weight:
+        return 0.0
+    if encoded.decoded is None:
+        raise SpikelensError("train.reconstruction_weight: this encoder has no decoder; allowed is 0")
+    return config.reconstruction_weight * (x - encoded.decoded).square().mean()

@@ -16,7 +16,7 @@ SURROGATE_CODES = {"boxcar": BOXCAR, "triangle": TRIANGLE, "atan": ATAN, "fast_s
 
 
 @jit
-def _slopes(code, membrane, theta, width, out):
+def surrogate_slopes(code, membrane, theta, width, out):
     """Write the surrogate derivative at ``membrane - theta`` for one row of units."""
     one = membrane.dtype.type(1)
     zero = membrane.dtype.type(0)
@@ -196,7 +196,7 @@ def lif_backward(
             for b in range(size):
                 u, s, g = membrane[first + b, t], fired[first + b, t], into[b]
                 out, total = grad_current[first + b, t], grad_alpha[first + b]
-                _slopes(code, u, theta, support, slope)
+                surrogate_slopes(code, u, theta, support, slope)
                 following = nothing if last else grad_current[first + b, t + 1]
                 before = nothing if t == 0 else membrane[first + b, t - 1]
                 spiked = silence if t == 0 else fired[first + b, t - 1]

@@ -13,7 +13,7 @@ from models.classifier import SpikingClassifier
 from models.config import Recipe
 from models.data import available_datasets, open_dataset
 from models.features.cache import band_statistics, split_features
-from models.learning.bptt import bptt_step, make_optimiser
+from models.learning.step import make_optimiser, training_step
 from models.neurons.engine import kernels
 from tests.bench.problem import Shape
 
@@ -44,7 +44,7 @@ def _recipe_rows(recipe: Recipe) -> list[Line]:
         with kernels(choice):
             for step, batch in enumerate(batches):
                 total = recipe.train.epochs * count
-                report = bptt_step(model, optimiser, groups, *batch, recipe.train, step, total, dropout)
+                report = training_step(model, optimiser, groups, *batch, recipe.train, step, total, dropout)
         seconds[choice].append(time.perf_counter() - start)
         rates = sum(report.layer_rates) / len(report.layer_rates)
     middle = {choice: statistics.median(found) for choice, found in seconds.items()}

@@ -13,7 +13,7 @@ import torch
 from models.checkpoint import load_checkpoint, load_snapshots
 from models.config import Recipe
 from models.errors import SpikelensError
-from models.learning.bptt import one_cycle, ramped_rate_weight
+from models.learning.step import one_cycle, ramped_rate_weight
 from models.paths import user_checkpoints
 from models.training import RESUME, train
 
