@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.decoders import Progress
 from analysis.intervention_list import N_DRAWS, POINT, Read, Setting, every_change
+from analysis.linear_probe import fit_quietly, probe_model
 from analysis.noisy_clips import NoiseSource
 from analysis.pooling import pool, pooled
 from analysis.recordings import Recordings
@@ -26,7 +27,6 @@ NETWORK, PROBE = "network", "probe"
 READERS = (NETWORK, PROBE)
 PROBE_C = 0.01
 _BATCH = 256
-_MAX_ITER = 1000
 
 
 @dataclass(frozen=True)
@@ -219,17 +219,11 @@ class _Readers:
     @classmethod
     def fit(cls, checkpoint: Checkpoint, recordings: Recordings) -> _Readers:
         """Fit the probe on the recorded activity of the training split."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
         train = recordings.split("train")
         if len(np.unique(train.labels)) < 2:
             raise SpikelensError("split: 'train' holds a single word, so there is nothing to tell apart")
-        probe = make_pipeline(
-            StandardScaler(), LogisticRegression(C=PROBE_C, solver="lbfgs", max_iter=_MAX_ITER)
-        )
-        return cls(checkpoint.model, probe.fit(pooled(train, POINT), train.labels))
+        probe = fit_quietly(probe_model().set_params(clf__C=PROBE_C), pooled(train, POINT), train.labels)
+        return cls(checkpoint.model, probe)
 
     def read(self, read: Read, labels: np.ndarray) -> _Reading:
         """Return where each reader names the word, and how active the code is."""

@@ -267,7 +267,7 @@ def fit_linear(x: Parts, y: Parts, folds: Folds, *, c: float | None = None, scal
     """
     chosen_on = "given" if c is not None else folds.chosen_on
     c = choose_c(x, y, folds, scaled) if c is None else c
-    model = fit_quietly(_model(scaled).set_params(clf__C=c), x.train, y.train)
+    model = fit_quietly(probe_model(scaled).set_params(clf__C=c), x.train, y.train)
     return _reading(model, x.held, y.held, c, chosen_on)
 
 
@@ -277,7 +277,7 @@ def choose_c(x: Parts, y: Parts, folds: Folds, scaled: bool = True) -> float:
     The search goes from a strong penalty to a weak one and ends when two in a row were no better: the weakest
     take longest.
     """
-    model, x_fit, y_fit = _model(scaled), x.train[folds.fit], y.train[folds.fit]
+    model, x_fit, y_fit = probe_model(scaled), x.train[folds.fit], y.train[folds.fit]
     scores: list[float] = []
     for c in C_GRID:  # warm start: each solution is the next one's first guess
         fit_quietly(model.set_params(clf__C=c), x_fit, y_fit)
@@ -309,12 +309,13 @@ def reduced(x: Parts, n_components: int = N_COMPONENTS, seed: int = 0) -> Parts:
     return Parts(*(axes.transform(scale.transform(part)).astype(np.float32) for part in x))
 
 
-def _model(scaled: bool) -> Any:
+def probe_model(scaled: bool = True, tolerance: float = 1e-4) -> Any:
+    """Return the unfitted probe: multinomial logistic regression, of standardised inputs if `scaled`."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    clf = LogisticRegression(solver="lbfgs", max_iter=_MAX_ITER, warm_start=True)
+    clf = LogisticRegression(solver="lbfgs", tol=tolerance, max_iter=_MAX_ITER, warm_start=True)
     return Pipeline([("scale", StandardScaler() if scaled else "passthrough"), ("clf", clf)])
 
 

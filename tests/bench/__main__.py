@@ -17,6 +17,7 @@ from tests.bench import PEERS, arms, frames
 from tests.bench.epochs import epoch_rows
 from tests.bench.measure import in_turns, matmul_gflops, peak_mb
 from tests.bench.problem import Problem, Shape, dense_flop, make_problem
+from tests.bench.rules import rule_rows
 
 MAIN = Shape(64, 100, 512)
 SHAPES = (MAIN, Shape(64, 100, 128), Shape(128, 100, 112), Shape(1, 100, 512), Shape(64, 500, 512))
@@ -160,6 +161,7 @@ def main() -> None:
         "sweeps": lambda: sweep_rows(options.budget),
         "memory": memory_rows,
         "frames": lambda: frame_rows(options.budget),
+        "rules": lambda: [row(*given, None, **more) for *given, more in rule_rows(options.budget)],
         "epochs": lambda: [row(*given, **more) for given, more in epoch_rows()],
     }
     parser = argparse.ArgumentParser(description=__doc__)
