@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 from analysis.alignment import VerdictResult
 from analysis.claims import VerdictRow
 from analysis.result import Estimate, Provenance, Result
-from models.checkpoint import CheckpointInfo, list_arms, list_checkpoints, load_checkpoint
+from models.checkpoint import Checkpoint, CheckpointInfo, list_arms, list_checkpoints, load_checkpoint
 from models.errors import SpikelensError
 
 _SEED = re.compile(r"-s\d+")
@@ -108,8 +109,13 @@ def seeds_of(arm: str) -> list[CheckpointInfo]:
 
 def encoder_key(info: CheckpointInfo) -> str:
     """Return what a verdict depends on: encoder and normalisation. Frozen encoders are one in all seeds."""
-    model = load_checkpoint(info.name).model
-    digest = hashlib.sha256(f"{info.recipe.encoder.name} {info.data['digest']}".encode())
+    return encoder_digest(load_checkpoint(info.name))
+
+
+def encoder_digest(checkpoint: Checkpoint) -> str:
+    """Return the identity of a checkpoint's encoder with the data it is for, see `encoder_key`."""
+    model, config = checkpoint.model, asdict(checkpoint.recipe.encoder)
+    digest = hashlib.sha256(f"{json.dumps(config, sort_keys=True)} {checkpoint.data['digest']}".encode())
     for value in (model.feature_mean, model.feature_std, *model.encoder.state_dict().values()):
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()

@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from analysis.recordings import Point, Recordings, RecordingWriter
@@ -63,6 +65,22 @@ def capture(
     raise SpikelensError(f"cache: recordings cannot be stored ({problem.strerror or problem})")
 
 
+@contextmanager
+def recorded(
+    checkpoint: Checkpoint, dataset: AudioDataset, *, splits: Sequence[str], points: Collection[str]
+) -> Iterator[Recordings]:
+    """Record a few points of a model for as long as they are needed, and keep nothing.
+
+    What a table asks once of dozens of models would fill a disk with `capture`.
+    """
+    dataset = dataset.restrict(checkpoint.labels)
+    digest = _digest([_VERSION, checkpoint.digest, dataset.digest, sorted(points)])
+    with tempfile.TemporaryDirectory(prefix="spikelens-") as place:
+        root = Path(place)
+        _record(checkpoint, dataset, root, digest, splits, False, None, points)
+        yield Recordings(*(root / name for name in splits))
+
+
 def _record(
     checkpoint: Checkpoint,
     dataset: AudioDataset,
@@ -71,6 +89,7 @@ def _record(
     splits: Sequence[str],
     twin: bool,
     progress: Progress | None,
+    only: Collection[str] | None = None,
 ) -> None:
     import torch
 
@@ -85,7 +104,7 @@ def _record(
     points = [
         Point(p.name, p.units, p.spiking, p.streams)
         for p in model.points()
-        if not (twin and p.name in ("features", "decoded"))
+        if not (twin and p.name in ("features", "decoded")) and (only is None or p.name in only)
     ]
     names = [point.name for point in points]
     total = sum(len(dataset.split(name)) for name in splits)

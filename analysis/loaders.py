@@ -217,6 +217,17 @@ def _spikes() -> Loaded:
     return SpikeStatistics, call
 
 
+def _energy() -> Loaded:
+    from analysis.energy import EnergyResult, energy
+
+    def call(subject: Subject, *, split: str, progress: Progress | None, **settings: Any) -> Result:
+        checkpoint, _ = subject.model("the energy proxy")
+        recordings = subject.recordings((split,), progress)
+        return energy(recordings, checkpoint.model, split=split, progress=progress, **settings)
+
+    return EnergyResult, call
+
+
 def _interventions() -> Loaded:
     from analysis.decoders import within
     from analysis.interventions import InterventionResult, intervene
@@ -270,6 +281,7 @@ ANALYSES: dict[str, Callable[[], Loaded]] = {
     "information": _information,
     "embed": _embedding,
     "spikes": _spikes,
+    "energy": _energy,
     "interventions": _interventions,
     "verdict": _verdict,
 }

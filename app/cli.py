@@ -11,12 +11,14 @@ import typer
 from app.commands import (
     analyses,
     data,
+    energy,
     gradients,
     interventions,
     papers,
     probes,
     reconstruction,
     separability,
+    sweeps,
     training,
 )
 from app.commands.output import fail
@@ -31,10 +33,12 @@ cli = typer.Typer(
 )
 cli.add_typer(data.group, name="data")
 training.add_to(cli)
+sweeps.add_to(cli)
 analyses.add_to(cli)
 probes.add_to(cli)
 gradients.add_to(cli)
 separability.add_to(cli)
+energy.add_to(cli)
 interventions.add_to(cli)
 reconstruction.add_to(cli)
 papers.add_to(cli)

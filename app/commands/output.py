@@ -25,6 +25,11 @@ def fail(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
+def command_line() -> str:
+    """Return the command as it was given, without the folder of the program."""
+    return " ".join(["spikelens", *sys.argv[1:]])
+
+
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one JSON object and nothing else."""
     print(json.dumps(value, allow_nan=False))

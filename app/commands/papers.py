@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import typer
 
-from app.commands.output import print_table, progress_bar
+from app.commands.output import command_line, print_table, progress_bar
 
 _NAMES = typer.Argument(help="Checkpoints or imported recordings.")
 _DATA = typer.Option(None, "--data", help="Name or folder of a data set; each checkpoint's own by default.")
@@ -34,7 +33,7 @@ def report_command(
 
     with progress_bar("report") as progress:
         page = report(
-            names, out, data=data, split=split, jobs=jobs, progress=progress, command=_command_line()
+            names, out, data=data, split=split, jobs=jobs, progress=progress, command=command_line()
         )
     typer.echo(f"wrote {page}")
 
@@ -59,7 +58,7 @@ def figures_command(
             clip=clip,
             only=only,
             progress=progress,
-            command=_command_line(),
+            command=command_line(),
         )
     for figure, why in left_out.items():
         typer.echo(f"left out: {figure}: {why}", err=True)
@@ -104,7 +103,7 @@ def arms_command(
         return found
 
     with progress_bar("arms") as progress:
-        result = compare_arms(arms, verdict_of, split=split, command=_command_line())
+        result = compare_arms(arms, verdict_of, split=split, command=command_line())
     if out is not None:
         write(out.with_suffix(".csv"), to_csv(result.to_table()).encode())
         write(out.with_suffix(".json"), result.to_json().encode())
@@ -112,8 +111,3 @@ def arms_command(
         typer.echo(result.to_json())
     else:
         print_table(result.summary(), f"{result.provenance.dataset}/{split}, mean ± sd over training seeds")
-
-
-def _command_line() -> str:
-    """Return the command as it was given, without the folder of the program."""
-    return " ".join(["spikelens", *sys.argv[1:]])

@@ -114,6 +114,7 @@ def test_data_info_counts(spikelens, recordings_folder):
     [
         (("raster", "--clip", "3"), "RasterResult"),
         (("spikes",), "SpikeStatistics"),
+        (("energy",), "EnergyResult"),
         (("probe", "--point", "encoder"), "ProbeResult"),
         (("gradients",), "GradientResult"),
         (("reconstruct", "--point", "encoder"), "ReconstructionResult"),
