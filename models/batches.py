@@ -11,7 +11,8 @@ import torch
 
 from models.config import Recipe
 from models.data.base import AudioDataset
-from models.features.augment import add_noise, mask, shift
+from models.features.augment import add_noise, mask, shift, shift_frames, warp
+from models.features.cache import split_features
 from models.features.mel import log_mel
 
 _LABELS = 2  # what random numbers are for, beside order (0) and dropout (1)
@@ -50,15 +51,23 @@ def training_batches(
     split, size = dataset.split("train"), recipe.train.batch_size
     order = torch.randperm(len(split), generator=generator).numpy()
     labels = split.labels
+    if not recipe.augment.on_waveforms:
+        features = split_features(split, recipe.features, dataset.digest)
     if recipe.train.shuffle_labels:
         labels = np.random.default_rng([recipe.seed, _LABELS]).permutation(labels)
 
     def prepare(number: int) -> Batch:
         rows = order[number * size : (number + 1) * size]
-        waveforms = torch.from_numpy(split.waveforms[rows].astype(np.float32) / 32768.0)
-        waveforms = shift(waveforms, recipe.augment, recipe.features.sample_rate, generator)
-        waveforms = add_noise(waveforms, dataset.noise, recipe.augment, generator)
-        values = mask(log_mel(waveforms, recipe.features), fill, recipe.augment, generator)
+        if recipe.augment.on_waveforms:
+            waveforms = torch.from_numpy(split.waveforms[rows].astype(np.float32) / 32768.0)
+            waveforms = shift(waveforms, recipe.augment, recipe.features.sample_rate, generator)
+            waveforms = add_noise(waveforms, dataset.noise, recipe.augment, generator)
+            values = log_mel(waveforms, recipe.features)
+        else:
+            values = torch.from_numpy(features[rows])
+        values = shift_frames(values, recipe.augment, recipe.features, generator)
+        values = warp(values, recipe.augment, generator)
+        values = mask(values, fill, recipe.augment, generator)
         return Batch(values, torch.from_numpy(labels[rows]))
 
     return _one_ahead(prepare, n_batches(dataset, recipe))

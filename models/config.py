@@ -68,6 +68,9 @@ class TrainConfig:
         False: the encoder learns from rate and reconstruction alone, the rest of the network from its spikes.
     shuffle_labels : bool
         Train on labels permuted once, a null: nothing of the task can be learned. The last epoch is kept.
+    average : float
+        Decay per step of a running average of all weights and batch-norm statistics, which is scored and kept
+        in place of the weights themselves (Polyak and Juditsky 1992); 0 for none.
     """
 
     epochs: int = 30
@@ -84,11 +87,14 @@ class TrainConfig:
     reconstruction_weight: float = 0.0
     encoder_task_gradient: bool = True
     shuffle_labels: bool = False
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}: {getattr(self, name)} must be at least 1")
+        if not 0 <= self.average < 1:
+            raise ValueError(f"train.average: {self.average} must be 0 or between 0 and 1")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.metadata
 import json
 import time
@@ -24,6 +25,7 @@ from models.errors import SpikelensError
 from models.evaluate import evaluate
 from models.features.cache import band_statistics, split_features
 from models.learning.agreement import agreement
+from models.learning.averaging import average_weights
 from models.learning.dfa import Feedback, draw_feedback
 from models.learning.step import StepReport, make_optimiser, rule_of, training_step
 
@@ -59,6 +61,12 @@ class RunState:
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     best_key: tuple[float, float] = (-1.0, -np.inf)
     feedback: Feedback | None = None
+    average: SpikingClassifier | None = None
+
+    @property
+    def scored(self) -> SpikingClassifier:
+        """Return the model that is judged and kept."""
+        return self.model if self.average is None else self.average
 
 
 @dataclass
@@ -143,19 +151,19 @@ def train(
         row = _run_epoch(state, recipe, dataset, progress)
         if state.feedback is not None:
             row |= agreement(state.model, *_fixed_batch(dataset, features["train"]), recipe, state.feedback)
-        scores = evaluate(state.model, dataset.split("validation"), features["validation"])
+        scores = evaluate(state.scored, dataset.split("validation"), features["validation"])
         row |= {"validation_accuracy": scores.accuracy, "validation_loss": scores.cross_entropy}
         row |= {f"rate_{name}": rate for name, rate in scores.rates.items()}
         if scores.snr_db is not None:
             row["snr_db"] = scores.snr_db
-        state.history.append(row | {f"encoder_{k}": v for k, v in state.model.encoder.describe().items()})
+        state.history.append(row | {f"encoder_{k}": v for k, v in state.scored.encoder.describe().items()})
         key = (scores.accuracy, -scores.cross_entropy)
         if key > state.best_key or recipe.train.shuffle_labels:  # a null is not chosen by the truth
             state.best_key = key
-            state.best = {k: v.clone() for k, v in state.model.state_dict().items()}
+            state.best = {k: v.clone() for k, v in state.scored.state_dict().items()}
             state.best["epoch"] = torch.tensor(state.epoch)
         if snapshot_every and state.epoch % snapshot_every == 0:
-            save_snapshot(folder, state.model, state.epoch)
+            save_snapshot(folder, state.scored, state.epoch)
         _save(folder / RESUME, state, identity)
     metrics = _finish(state, recipe, dataset, folder, features["validation"], score_test)
     (folder / RESUME).unlink(missing_ok=True)
@@ -170,7 +178,8 @@ def _start(recipe: Recipe, n_classes: int, train_features: np.ndarray) -> RunSta
     model.encoder.set_scale(mean, std)
     model.encoder.fit((train_features - mean) / std)
     feedback = None if recipe.learning.rule == "bptt" else draw_feedback(recipe, n_classes)
-    return RunState(model, make_optimiser(model, recipe.train)[0], feedback=feedback)
+    average = copy.deepcopy(model) if recipe.train.average else None
+    return RunState(model, make_optimiser(model, recipe.train)[0], feedback=feedback, average=average)
 
 
 def _fixed_batch(dataset: AudioDataset, train_features: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -198,6 +207,8 @@ def _run_epoch(
         report = training_step(
             model, state.optimiser, groups, *batch, config, step, config.epochs * count, dropout, rule
         )
+        if state.average is not None:
+            average_weights(state.average, model, config.average, step)
         sums.add(report)
         if not np.isfinite(report.loss_sum):
             raise SpikelensError(f"training diverged in epoch {state.epoch + 1}; lower train.lr")
@@ -281,6 +292,8 @@ def _checked(feedback: Feedback, recipe: Recipe, n_classes: int) -> str:
 def _save(path: Path, state: RunState, identity: Mapping[str, Any]) -> None:
     """Write the run's state as one file: two files could be torn apart by a kill between them."""
     tensors = {f"model/{k}": v for k, v in state.model.state_dict().items()}
+    if state.average is not None:
+        tensors |= {f"average/{k}": v for k, v in state.average.state_dict().items()}
     tensors |= {f"best/{k}": v for k, v in state.best.items()}
     if state.feedback is not None:
         tensors |= {f"feedback/{k}": v for k, v in state.feedback.matrices.items()}
@@ -310,12 +323,18 @@ def _load(path: Path, recipe: Recipe, n_classes: int, identity: Mapping[str, Any
             raise SpikelensError(
                 f"--resume: the {part.replace('_', ' ')} differs from that of the unfinished run"
             )
-    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}, "optimiser": {}, "feedback": {}}
+    parts: dict[str, dict[str, torch.Tensor]] = {
+        name: {} for name in ("model", "best", "average", "optimiser", "feedback")
+    }
     for key, value in tensors.items():
         head, _, tail = key.partition("/")
         parts[head][tail] = value
     model = SpikingClassifier.from_seed(recipe, n_classes)
     model.load_state_dict(parts["model"])
+    average = None
+    if recipe.train.average:
+        average = copy.deepcopy(model)
+        average.load_state_dict(parts["average"])
     optimiser = make_optimiser(model, recipe.train)[0]
     slots: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in parts["optimiser"].items():
@@ -324,4 +343,5 @@ def _load(path: Path, recipe: Recipe, n_classes: int, identity: Mapping[str, Any
     optimiser.load_state_dict({"state": slots, "param_groups": optimiser.state_dict()["param_groups"]})
     best_key = (float(facts["best_key"][0]), float(facts["best_key"][1]))
     feedback = Feedback(parts["feedback"]) if parts["feedback"] else None
-    return RunState(model, optimiser, facts["epoch"], facts["history"], parts["best"], best_key, feedback)
+    history, best = facts["history"], parts["best"]
+    return RunState(model, optimiser, facts["epoch"], history, best, best_key, feedback, average)

@@ -1,12 +1,16 @@
-"""Augmentation for training: time shift, background noise, frequency and time masks."""
+"""Augmentation for training: shift, background noise, speed, band position, frequency and time masks."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+
+from models.features.mel import FeatureConfig
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,12 @@ class AugmentConfig:
         Widest mask, bands (Park et al. 2019); 0 for none.
     time_mask : float
         Longest mask as a fraction of T; 0 for none.
+    frame_shift_ms : float
+        Like `shift_ms`, but by whole frames of the log-mel, which then need not be computed anew.
+    time_warp : float
+        Largest relative change of speed, uniform to either side; the middle of the clip stays in place.
+    band_warp : float
+        Largest relative change of the band position (vocal-tract length), uniform to either side.
     """
 
     shift_ms: float = 100.0
@@ -32,6 +42,21 @@ class AugmentConfig:
     noise_snr_db: tuple[float, float] = (5.0, 20.0)
     frequency_mask: int = 4
     time_mask: float = 0.25
+    frame_shift_ms: float = 0.0
+    time_warp: float = 0.0
+    band_warp: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("time_warp", "band_warp"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"augment.{name}: {getattr(self, name)} must be 0 or between 0 and 1")
+        if self.frame_shift_ms < 0:
+            raise ValueError(f"augment.frame_shift_ms: {self.frame_shift_ms} must not be negative")
+
+    @property
+    def on_waveforms(self) -> bool:
+        """Tell whether anything is done before the log-mel, so that it cannot come from the cache."""
+        return self.shift_ms > 0 or self.noise_probability > 0
 
 
 def shift(
@@ -73,6 +98,40 @@ def add_noise(
         if noise_power > 0 and len(piece) == n_samples:
             noisy[row] += piece * torch.sqrt(signal_power / noise_power * 10 ** (-snr_db / 10))
     return noisy
+
+
+def shift_frames(
+    features: torch.Tensor, config: AugmentConfig, mel: FeatureConfig, generator: torch.Generator
+) -> torch.Tensor:
+    """Move each clip by its own number of frames, digital silence comes in; ``(B, T, F)`` in and out."""
+    largest = round(config.frame_shift_ms / mel.dt_ms)
+    if largest == 0:
+        return features
+    n_clips, n_steps, _ = features.shape
+    offsets = torch.randint(-largest, largest + 1, (n_clips, 1), generator=generator)
+    source = torch.arange(n_steps) - offsets  # (B, T)
+    moved = features[torch.arange(n_clips)[:, None], source.clamp(0, n_steps - 1)]
+    inside = (source >= 0) & (source < n_steps)
+    return torch.where(inside[:, :, None], moved, math.log(mel.log_offset))
+
+
+def warp(features: torch.Tensor, config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
+    """Change the speed of each clip and the place of its bands; ``(B, T, F)`` in and out.
+
+    Values between frames and bands are interpolated, beyond an edge the edge is held. Moving bands stands for
+    another length of the vocal tract (Jaitly and Hinton 2013).
+    """
+    if config.time_warp == 0 and config.band_warp == 0:
+        return features
+    n_clips, n_steps, n_bands = features.shape
+    largest = torch.tensor([config.time_warp, config.band_warp])
+    factors = 1 + largest * (2 * torch.rand(n_clips, 2, generator=generator) - 1)
+    time = torch.linspace(-1, 1, n_steps) * factors[:, :1]  # (B, T)
+    band = (torch.linspace(-1, 1, n_bands) + 1) * factors[:, 1:] - 1  # (B, F)
+    grid = torch.stack(
+        (band[:, None].expand(-1, n_steps, -1), time[:, :, None].expand(-1, -1, n_bands)), -1
+    )  # (B, T, F, 2)
+    return F.grid_sample(features[:, None], grid, padding_mode="border", align_corners=True)[:, 0]
 
 
 def mask(

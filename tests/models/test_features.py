@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.features.augment import AugmentConfig, add_noise, mask, shift
+from models.features.augment import AugmentConfig, add_noise, mask, shift, shift_frames, warp
 from models.features.cache import band_statistics, split_features
 from models.features.inverse import mel_to_audio
 from models.features.mel import FeatureConfig, log_mel
@@ -72,6 +72,19 @@ def test_noise_has_the_stated_level_and_comes_from_the_first_seventy_percent():
     assert torch.equal(add_noise(waves, (), config, generator()), waves)
 
 
+def test_shifting_frames_is_shifting_the_sound_by_whole_frames():
+    waves = torch.randn(40, 16_000, generator=generator()) * 0.1
+    sound = torch.nn.functional.pad(waves[:, 4000:12_000], (4000, 4000))
+    moved = shift_frames(log_mel(sound, CONFIG), AugmentConfig(frame_shift_ms=100.0), CONFIG, generator())
+    offsets = torch.randint(-10, 11, (40, 1), generator=generator()).flatten().tolist()
+    expected = log_mel(
+        torch.stack([wave.roll(160 * k) for wave, k in zip(sound, offsets, strict=True)]), CONFIG
+    )
+    assert set(offsets) > {-8, 8} and torch.allclose(moved, expected, atol=1e-3)
+    features = log_mel(sound, CONFIG)
+    assert shift_frames(features, AugmentConfig(), CONFIG, generator()) is features
+
+
 def test_masks_hide_one_block_in_each_direction():
     features = torch.zeros(40, 98, 40)
     fill = torch.ones(40)
@@ -83,6 +96,21 @@ def test_masks_hide_one_block_in_each_direction():
     assert hidden.any()
     nothing = AugmentConfig(frequency_mask=0, time_mask=0.0)
     assert torch.equal(mask(features, fill, nothing, generator()), features)
+
+
+def test_warp_moves_a_peak_by_the_drawn_factors_and_leaves_the_middle():
+    features = torch.zeros(200, 99, 40)
+    features[:, 49, 20] = 1.0  # the middle frame
+    moved = warp(features, AugmentConfig(band_warp=0.1), generator())
+    assert torch.equal(moved.amax(dim=(0, 2)).nonzero().flatten(), torch.tensor([49]))
+    bands = moved[:, 49] @ torch.arange(40.0) / moved[:, 49].sum(1)
+    assert 20 / 1.1 - 1 <= bands.min() < 19 and 21 < bands.max() <= 20 / 0.9 + 1
+    features = torch.zeros(200, 99, 40)
+    features[:, 89] = 1.0
+    moved = warp(features, AugmentConfig(time_warp=0.2), generator())
+    times = moved[:, :, 0] @ torch.arange(99.0) / moved[:, :, 0].sum(1)
+    assert 49 + 40 / 1.2 - 1 <= times[times > 0].min() < 86 and times.max() > 92
+    assert warp(features, AugmentConfig(), generator()) is features
 
 
 def test_cache_returns_the_same_and_is_keyed_by_settings(tones, private_folders):
