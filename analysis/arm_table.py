@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -98,9 +98,12 @@ class ArmsResult(Result):
         return pd.DataFrame(lines)
 
 
-def seeds_of(arm: str) -> list[CheckpointInfo]:
-    """Return the trainings of an arm, ``ARM`` and ``ARM-sK``, by seed; SpikelensError where there is none."""
-    known = {info.name: info for info in (*list_arms(), *list_checkpoints())}
+def seeds_of(arm: str, known: Mapping[str, CheckpointInfo] | None = None) -> list[CheckpointInfo]:
+    """Return the trainings of an arm, ``ARM`` and ``ARM-sK``, by seed; SpikelensError where there is none.
+
+    `known` are all trainings by name, where the caller has listed them already.
+    """
+    known = known or {info.name: info for info in (*list_arms(), *list_checkpoints())}
     found = [info for name, info in known.items() if name == arm or _SEED.fullmatch(name.removeprefix(arm))]
     if not found:
         raise SpikelensError(f"arm: no checkpoint is called {arm!r} or {arm}-sK")

@@ -87,10 +87,11 @@ def _key(analysis: str, digest: str, split: str, settings: dict[str, Any]) -> di
         from models.checkpoint import find_checkpoint, read_info
 
         given["swap_digest"] = read_info(find_checkpoint(given["swap"])).digest
-    if analysis == "encoders" and "against" in given:
+    if analysis in ("encoders", "rules"):
         from analysis.subjects import digest_of
 
-        given["against_digest"] = digest_of(given["against"])
+        others = [key for key in ("against", "control") if key in given]
+        given |= {f"{key}_digest": digest_of(given[key]) for key in others}
     version = _VERSIONS.get(analysis, 1)
     return {"analysis": analysis, "version": version, "subject": digest, "split": split, **given}
 

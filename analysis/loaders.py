@@ -228,6 +228,17 @@ def _energy() -> Loaded:
     return EnergyResult, call
 
 
+def _rules() -> Loaded:
+    from analysis.rule_representations import compare_representations
+    from analysis.rule_result import RuleRepresentations
+
+    def call(subject: Subject, *, split: str, progress: Progress | None, **settings: Any) -> Result:
+        checkpoint, dataset = subject.model("a comparison of learning rules")
+        return compare_representations(checkpoint, dataset, split=split, progress=progress, **settings)
+
+    return RuleRepresentations, call
+
+
 def _interventions() -> Loaded:
     from analysis.decoders import within
     from analysis.interventions import InterventionResult, intervene
@@ -282,6 +293,7 @@ ANALYSES: dict[str, Callable[[], Loaded]] = {
     "embed": _embedding,
     "spikes": _spikes,
     "energy": _energy,
+    "rules": _rules,
     "interventions": _interventions,
     "verdict": _verdict,
 }

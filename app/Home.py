@@ -17,6 +17,7 @@ PAGES = {
         st.Page("pages/probes.py", title="Probes", icon=":material/colorize:"),
         st.Page("pages/nuisance.py", title="Nuisance", icon=":material/filter_alt:"),
         st.Page("pages/gradients.py", title="Gradients", icon=":material/trending_down:"),
+        st.Page("pages/learning_rules.py", title="Learning rules", icon=":material/school:"),
         st.Page("pages/saliency.py", title="Saliency", icon=":material/highlight:"),
         st.Page("pages/reconstruction.py", title="Reconstruction", icon=":material/hearing:"),
         st.Page("pages/plane.py", title="Step-size plane", icon=":material/grid_on:"),

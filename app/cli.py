@@ -17,6 +17,7 @@ from app.commands import (
     papers,
     probes,
     reconstruction,
+    rules,
     separability,
     sweeps,
     training,
@@ -40,6 +41,7 @@ gradients.add_to(cli)
 separability.add_to(cli)
 energy.add_to(cli)
 interventions.add_to(cli)
+rules.add_to(cli)
 reconstruction.add_to(cli)
 papers.add_to(cli)
 

@@ -13,14 +13,17 @@ import numpy as np
 import streamlit as st
 
 from analysis import catalogue
-from analysis.importing import list_recordings, open_imported
+from analysis.importing import list_recordings
+from analysis.learning_rules import LearningRules
+from analysis.learning_rules import learning_rules as gather_rules
 from analysis.listening import ClipViewer
 from analysis.loaders import fitting_splits
 from analysis.raster import RasterResult
 from analysis.raster import raster as make_raster
 from analysis.recordings import Recordings
 from analysis.result import Result
-from analysis.subjects import Progress, Subject, open_subject
+from analysis.rule_arms import Family, families
+from analysis.subjects import Progress, Subject, digest_of, open_subject
 from app.kept import Kept
 from models.checkpoint import CheckpointInfo, list_checkpoints, load_checkpoint
 from models.data import available_datasets, open_dataset
@@ -127,6 +130,21 @@ def datasets(name: str) -> list[str]:
     return sorted(fitting, key=lambda data: (data != own, data != _EMBEDDED, data))
 
 
+def is_here(data: str) -> bool:
+    """Tell whether a data set is on this machine."""
+    return data in _listing(*_where()).datasets
+
+
+def rule_families() -> list[Family]:
+    """Return the networks that learned by feedback alignment, with all that compares to them."""
+    return _families(*_where())
+
+
+def learning_rules(names: Sequence[str]) -> LearningRules:
+    """Return how trainings went by their learning rule, read anew every few seconds."""
+    return _learning_rules(tuple(names), *_where())
+
+
 def keep_within(key: str, allowed: Sequence[Any]) -> None:
     """Drop a remembered choice that is not offered any more; called before its widget is drawn."""
     if key in st.session_state and st.session_state[key] not in allowed:
@@ -139,10 +157,10 @@ def step_clip(by: int, n_clips: int) -> None:
 
 
 def subject(name: str, data: str | None) -> Subject:
-    """Open a checkpoint with a data set, or imported recordings; shared by all sessions, never changed."""
+    """Open a checkpoint, of an arm too, or imported recordings; shared by all sessions, never changed."""
     info = checkpoints().get(name)
     with _loading:
-        return _open_subject(name, data, info.digest if info else _imported_digest(name))
+        return _open_subject(name, data, info.digest if info else digest_of(name))
 
 
 def clips(opened: Subject, split: str) -> Sequence[Clip]:
@@ -171,7 +189,7 @@ def digest(name: str, data: str | None) -> str:
     """Return `Subject.digest` without keeping the subject open."""
     info = checkpoints().get(name)
     with _loading:
-        return _subject_digest(name, data, info.digest if info else _imported_digest(name))
+        return _subject_digest(name, data, info.digest if info else digest_of(name))
 
 
 def stored(analysis: str, digest: str, split: str, **settings: Any) -> Result | None:
@@ -284,6 +302,16 @@ def _listing(*where: str) -> _Listing:
     )
 
 
+@st.cache_resource(max_entries=4, ttl=3.0, show_spinner=False)
+def _families(*where: str) -> list[Family]:
+    return families()
+
+
+@st.cache_resource(max_entries=16, ttl=3.0, show_spinner=False)
+def _learning_rules(names: tuple[str, ...], *where: str) -> LearningRules:
+    return gather_rules(names, command=" ".join(["spikelens rules", *names]))
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _open_subject(name: str, data: str | None, digest: str) -> Subject:
     return _make_subject(name, data)
@@ -324,10 +352,6 @@ def _kept_results() -> Kept:
 
 def _result_key(analysis: str, digest: str, split: str, settings: dict[str, Any]) -> str:
     return json.dumps([analysis, digest, split, settings], sort_keys=True, default=list)
-
-
-def _imported_digest(name: str) -> str:
-    return open_imported(name).digest
 
 
 def _chosen(key: str, allowed: Sequence[str]) -> Any:

@@ -168,7 +168,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         info.labels,
         info.data,
         info.metrics,
-        _read_history(folder),
+        read_history(folder),
         info.digest,
     )
 
@@ -288,7 +288,8 @@ def _read_weights(path: Path, sha256: str | None, model: SpikingClassifier) -> d
     return tensors
 
 
-def _read_history(folder: Path) -> list[dict[str, float]]:
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Return one row an epoch of a checkpoint folder; empty where none was kept."""
     path = folder / HISTORY
     if not path.exists():
         return []

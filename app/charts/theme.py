@@ -24,6 +24,7 @@ CONDITIONS = {
     "SF2-rec@r": BLACK,
 }
 STREAMS = {"coarse_on": BLUE, "coarse_off": SKY, "fine_on": VERMILLION, "fine_off": ORANGE}
+RULES = {"BPTT": BLACK, "D0": BLUE, "D1": VERMILLION, "D2": GREEN}
 SEQUENTIAL, DIVERGING = "Cividis", "RdBu_r"
 
 # The second switches off a button that would send the figure to somebody else's server.

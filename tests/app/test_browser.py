@@ -28,6 +28,7 @@ PAGES = (
     "Probes",
     "Nuisance",
     "Gradients",
+    "Learning rules",
     "Saliency",
     "Reconstruction",
     "Step-size plane",
