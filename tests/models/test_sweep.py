@@ -7,7 +7,8 @@ import pytest
 from models.classifier import SpikingClassifier, count_parameters
 from models.config import Recipe, parse_assignment
 from models.errors import SpikelensError
-from models.sweep import Sweep, fit_hidden, plan, shipped_sweeps
+from models.sweep import Sweep, plan, shipped_sweeps
+from models.width import fit_hidden
 
 CLASSES = {"gsc8": 8, "spoken35": 35}
 
