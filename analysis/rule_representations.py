@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.arms import siblings
 from analysis.capture import recorded
 from analysis.learning_rules import accuracy_in_percent
 from analysis.linear_probe import N_COMPONENTS, N_NULLS, fit_probe, make_folds, reduced
-from analysis.model_clips import twin_of
+from analysis.matched_weights import Comparison, Weights, weights_to_compare
 from analysis.pooling import pooled
 from analysis.result import Estimate, Provenance
-from analysis.rule_arms import rule_label
 from analysis.rule_result import Likeness, PointReading, RuleRepresentations, System
 from analysis.similarity import CkaSums, debiased_hsic, gram, jackknife
 from analysis.stats import bootstrap_difference, bootstrap_mean, mean_over_draws
-from models.checkpoint import find_checkpoint, has_snapshots, load_checkpoint, load_snapshots, read_info
+from models.checkpoint import load_checkpoint
 from models.errors import SpikelensError
 
 if TYPE_CHECKING:
@@ -28,20 +25,10 @@ if TYPE_CHECKING:
     from models.checkpoint import Checkpoint
     from models.data.base import AudioDataset
 
-UNTRAINED = "untrained"
 _MAX_CLIPS = 1000  # whose pairs are compared
 _MAX_PARTS = 50  # into which speakers are gathered for the jackknife
 _N_ORDERS = 20  # permutations of clips, and as many within words
 Progress = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """A checkpoint holding these weights, and its place in the comparison."""
-
-    label: str
-    checkpoint: Checkpoint
-    epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,22 +39,6 @@ class _Found:
     grams: dict[str, np.ndarray] = field(default_factory=dict)
     correct: dict[str, np.ndarray] = field(default_factory=dict)
     nulls: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    weights: list[_Weights]
-    pairs: list[tuple[int, int]]
-    reached: bool
-    caveats: list[str]
-
-
-def another_seed(name: str) -> str | None:
-    """Return a training of the same recipe from another seed, one that kept epochs where there is one."""
-    own = read_info(find_checkpoint(name))
-    others = [info for info in siblings(own) if info.recipe.seed != own.recipe.seed]
-    others.sort(key=lambda info: (not has_snapshots(info.folder), info.recipe.seed))
-    return others[0].name if others else None
 
 
 def compare_representations(
@@ -97,7 +68,8 @@ def compare_representations(
     against : str
         A checkpoint of the same words and points trained by BPTT, best with ``--snapshots``.
     control : str, optional
-        Another training by BPTT, see `another_seed`: how alike two trainings of one rule are.
+        Another training by BPTT, see `analysis.matched_weights.another_seed`: how alike two trainings of one
+        rule are.
     split : {"validation", "test"}
         Where everything is measured; the epoch is chosen on validation all the same.
     n_nulls : int
@@ -120,7 +92,7 @@ def compare_representations(
         points = [name for name in points if name in shared]
     if not points:
         raise SpikelensError(f"against: {against} has no spiking point in common with {checkpoint.name}")
-    plan = _plan(checkpoint, other, second, dataset)
+    plan = weights_to_compare(checkpoint, other, second, dataset)
     rows = _compared_clips(len(dataset.split(split)), seed)
     found: list[_Found] = []
     for i, weights in enumerate(plan.weights):
@@ -174,70 +146,6 @@ def _check(checkpoint: Checkpoint, **others: Checkpoint | None) -> None:
             raise SpikelensError(f"{argument}: {other.name} knows other words than {checkpoint.name}")
 
 
-def _plan(
-    checkpoint: Checkpoint, other: Checkpoint, second: Checkpoint | None, dataset: AudioDataset
-) -> _Plan:
-    """Choose the weights to compare, and which pairs of them."""
-    target = checkpoint.metrics["validation"]["accuracy"]
-    rule = _Weights(rule_label(checkpoint.recipe.learning), checkpoint)
-    matched, reached = _at_accuracy(other, target)
-    weights, pairs = [rule, matched], [(0, 1)]
-    caveats = []
-    if matched.epoch is None:
-        caveats.append(
-            f"{other.name} kept no epochs (train with --snapshots N): its final weights stand here"
-        )
-    if checkpoint.data["digest"] != other.data["digest"]:
-        caveats.append(f"{other.name} was trained on other data")
-    if second is None:
-        caveats.append(f"no other seed of {other.name} says how alike two trainings by BPTT are")
-    else:
-        third, _ = _at_accuracy(second, target)
-        weights.append(replace(third, label=f"{third.label}, seed {second.recipe.seed}"))
-        pairs.append((0, 2))
-        if (third.epoch is None) == (matched.epoch is None):
-            pairs.append((1, 2))
-        else:
-            caveats.append(
-                f"{second.name if matched.epoch else other.name} kept no epochs: two seeds of BPTT are "
-                "compared by their final weights"
-            )
-            weights.append(_Weights(f"BPTT, final, seed {other.recipe.seed}", other))
-            pairs.append((3, 2))
-    twin = _of_weights(checkpoint, twin_of(checkpoint, dataset), UNTRAINED)
-    weights.append(_Weights(UNTRAINED, twin))
-    pairs += [(0, len(weights) - 1), (1, len(weights) - 1)]
-    if checkpoint.recipe.seed == other.recipe.seed:
-        caveats.append(
-            f"{rule.label} and {matched.label} began from the same weights: what both share with the "
-            "untrained twin is inheritance"
-        )
-    return _Plan(weights, pairs, reached, caveats)
-
-
-def _at_accuracy(checkpoint: Checkpoint, target: float) -> tuple[_Weights, bool]:
-    """Return the earliest kept epoch that reaches an accuracy on validation, else the best that there is.
-
-    Without kept epochs these are the weights the training chose.
-    """
-    kept = load_snapshots(checkpoint.name)
-    scores = {int(row["epoch"]): row["validation_accuracy"] for row in checkpoint.history}
-    kept = {epoch: model for epoch, model in kept.items() if epoch in scores}
-    if not kept:
-        reached = checkpoint.metrics["validation"]["accuracy"] >= target
-        return _Weights("BPTT, final", checkpoint), reached
-    reaching = [epoch for epoch in sorted(kept) if scores[epoch] >= target]
-    epoch = reaching[0] if reaching else max(kept, key=lambda each: scores[each])
-    held = _of_weights(checkpoint, kept[epoch], f"epoch {epoch}")
-    return _Weights(f"BPTT, epoch {epoch}", held, epoch), bool(reaching)
-
-
-def _of_weights(checkpoint: Checkpoint, model: Any, what: str) -> Checkpoint:
-    """Return a checkpoint with other weights, and a digest of its own."""
-    digest = hashlib.sha256(f"{checkpoint.digest} {what}".encode()).hexdigest()
-    return replace(checkpoint, model=model, digest=digest)
-
-
 def _compared_clips(n: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(n)[:_MAX_CLIPS])
 
@@ -247,7 +155,7 @@ def _numbered(speakers: Sequence[str]) -> np.ndarray:
 
 
 def _measure(
-    weights: _Weights,
+    weights: Weights,
     dataset: AudioDataset,
     split: str,
     points: Sequence[str],
@@ -265,7 +173,7 @@ def _measure(
     return found
 
 
-def _scored(weights: _Weights, dataset: AudioDataset, split: str) -> System:
+def _scored(weights: Weights, dataset: AudioDataset, split: str) -> System:
     from models.evaluate import evaluate
     from models.features.cache import split_features
 
@@ -348,7 +256,7 @@ def _likeness(
     return Likeness(*labelled, cka, float(max(free)), float(np.mean(inside)))
 
 
-def _sentence(checkpoint: Checkpoint, other: Checkpoint, plan: _Plan, found: Sequence[_Found]) -> str:
+def _sentence(checkpoint: Checkpoint, other: Checkpoint, plan: Comparison, found: Sequence[_Found]) -> str:
     rule, matched = (each.system for each in found[:2])
     own = accuracy_in_percent(checkpoint.metrics["validation"])
     words = f"{checkpoint.name} ({rule.label}) reached {own} % on validation."

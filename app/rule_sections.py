@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from analysis.learning_rules import LearningRules
+from analysis.matched_weights import another_seed
 from analysis.result import shown
 from analysis.rule_arms import BPTT, Family
-from analysis.rule_representations import another_seed
 from analysis.rule_result import RuleRepresentations
 from analysis.subjects import how_to_get
-from app import inspection, session, widgets
+from app import inspection, rule_trainings, session, widgets
 from app.charts import learning_rules as charts
 from models.checkpoint import find_checkpoint, has_snapshots
 
@@ -34,7 +34,7 @@ def choose(known: Sequence[Family]) -> LearningRules | None:
     if not names:
         st.info("Choose at least one learning rule.")
         return None
-    return session.learning_rules(names)
+    return rule_trainings.learning_rules(names)
 
 
 def curves(result: LearningRules) -> None:

@@ -14,15 +14,12 @@ import streamlit as st
 
 from analysis import catalogue
 from analysis.importing import list_recordings
-from analysis.learning_rules import LearningRules
-from analysis.learning_rules import learning_rules as gather_rules
 from analysis.listening import ClipViewer
 from analysis.loaders import fitting_splits
 from analysis.raster import RasterResult
 from analysis.raster import raster as make_raster
 from analysis.recordings import Recordings
 from analysis.result import Result
-from analysis.rule_arms import Family, families
 from analysis.subjects import Progress, Subject, digest_of, open_subject
 from app.kept import Kept
 from models.checkpoint import CheckpointInfo, list_checkpoints, load_checkpoint
@@ -97,7 +94,7 @@ def subjects() -> dict[str, str]:
     SpikelensError
         There is none.
     """
-    listing = _listing(*_where())
+    listing = _listing(*where())
     kinds = {name: "recordings" for name in listing.recordings} | dict.fromkeys(listing.infos, "checkpoint")
     if not kinds:
         raise SpikelensError("no checkpoints: train one with `spikelens train spoken35-residual-35k`")
@@ -108,7 +105,7 @@ def subjects() -> dict[str, str]:
 
 def checkpoints() -> Mapping[str, CheckpointInfo]:
     """Return what is known of each checkpoint without loading it."""
-    return _listing(*_where()).infos
+    return _listing(*where()).infos
 
 
 def own_dataset(name: str) -> str | None:
@@ -125,24 +122,14 @@ def datasets(name: str) -> list[str]:
     own = str(infos[name].data["name"])
     words = set(infos[name].labels)
     vocabulary = {str(info.data["name"]): set(info.labels) for info in infos.values()}
-    here = _listing(*_where()).datasets
+    here = _listing(*where()).datasets
     fitting = [data for data in here if words <= vocabulary.get(data, words)]
     return sorted(fitting, key=lambda data: (data != own, data != _EMBEDDED, data))
 
 
 def is_here(data: str) -> bool:
     """Tell whether a data set is on this machine."""
-    return data in _listing(*_where()).datasets
-
-
-def rule_families() -> list[Family]:
-    """Return the networks that learned by feedback alignment, with all that compares to them."""
-    return _families(*_where())
-
-
-def learning_rules(names: Sequence[str]) -> LearningRules:
-    """Return how trainings went by their learning rule, read anew every few seconds."""
-    return _learning_rules(tuple(names), *_where())
+    return data in _listing(*where()).datasets
 
 
 def keep_within(key: str, allowed: Sequence[Any]) -> None:
@@ -287,7 +274,8 @@ class _Listing:
     datasets: Sequence[str]
 
 
-def _where() -> tuple[str, ...]:
+def where() -> tuple[str, ...]:
+    """Return the folders that decide what is on this machine."""
     return (*map(str, checkpoint_roots()), str(user_data_dir()), os.environ.get("SPIKELENS_DATA", ""))
 
 
@@ -300,16 +288,6 @@ def _listing(*where: str) -> _Listing:
         list(list_recordings()),
         [info.name for info in available_datasets()],
     )
-
-
-@st.cache_resource(max_entries=4, ttl=3.0, show_spinner=False)
-def _families(*where: str) -> list[Family]:
-    return families()
-
-
-@st.cache_resource(max_entries=16, ttl=3.0, show_spinner=False)
-def _learning_rules(names: tuple[str, ...], *where: str) -> LearningRules:
-    return gather_rules(names, command=" ".join(["spikelens rules", *names]))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -327,7 +305,7 @@ def _make_subject(name: str, data: str | None) -> Subject:
     if data is None:
         return open_subject(name)
     checkpoint = load_checkpoint(name)
-    return Subject(name, checkpoint, _dataset(data, checkpoint.labels, _where()))
+    return Subject(name, checkpoint, _dataset(data, checkpoint.labels, where()))
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)

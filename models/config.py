@@ -125,6 +125,11 @@ class LearningConfig:
     def __post_init__(self) -> None:
         if not self.feedback_scale > 0:
             raise ValueError(f"learning.feedback_scale: {self.feedback_scale} must be above 0")
+        of_dfa = self.error, self.encoder, self.feedback_scale, self.norm
+        if self.rule == "bptt" and of_dfa != ("clip", "transport", 1.0, "running"):
+            raise ValueError(
+                "learning.rule: 'bptt' has no other settings; they are for dfa-d0, dfa-d1 and dfa-d2"
+            )
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,20 @@ def make_tones(n_per_class: dict[str, int], words=_WORDS, n_speakers: int = 6, s
     return AudioDataset("tones", tuple(words), splits, dataset_digest(hashes, {}), synthetic=True)
 
 
+TONES_RECIPE = """
+[data]
+name = "tones"
+[encoder]
+name = "residual"
+[backbone]
+name = "rlif"
+hidden = [8]
+[train]
+epochs = {epochs}
+batch_size = 24
+"""
+
+
 @pytest.fixture(scope="session")
 def tones() -> AudioDataset:
     """Return 24 training, 12 validation and 12 test clips of each of three chirps."""
@@ -90,3 +104,9 @@ def write_speech_commands(dataset: AudioDataset, folder: Path) -> Path:
         if split.name in lists:
             (folder / lists[split.name]).write_text("".join(f"{clip}.wav\n" for clip in split.clip_ids))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tones_folder(tones, tmp_path_factory) -> str:
+    """Write the chirps as a Speech Commands folder: another process opens them by its path."""
+    return str(write_speech_commands(tones, tmp_path_factory.mktemp("data") / "tones"))

@@ -52,7 +52,7 @@ def _representations(
     seed: int,
     as_json: bool,
 ) -> None:
-    from analysis.rule_representations import another_seed
+    from analysis.matched_weights import another_seed
     from analysis.rule_result import RuleRepresentations
     from models.errors import SpikelensError
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import rule_sections, session, widgets
+from app import rule_sections, rule_trainings, widgets
 
 TRAIN = "spikelens train spoken35-residual-35k --set 'learning.rule=\"dfa-d1\"' --name my-dfa"
 
 
 def main() -> None:
-    known = session.rule_families()
+    known = rule_trainings.rule_families()
     if not known:
         st.info("No checkpoint here was trained by direct feedback alignment. This trains one:")
         st.code(TRAIN, language="bash", wrap_lines=True)

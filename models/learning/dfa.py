@@ -73,13 +73,18 @@ def draw_feedback(recipe: Recipe, n_classes: int) -> Feedback:
     Raises
     ------
     SpikelensError
-        The backbone has no local rules.
+        The backbone has no local rules, or the recipe cuts the encoder off as only BPTT can.
     """
     model = SpikingClassifier.from_seed(recipe, n_classes)
     backbone = model.backbone
     if not isinstance(backbone, RLIF):
         raise SpikelensError(
             f"learning.rule: {recipe.learning.rule!r} takes backbone rlif, not {recipe.backbone.name!r}"
+        )
+    if not recipe.train.encoder_task_gradient:
+        raise SpikelensError(
+            f"train.encoder_task_gradient: False is for bptt; under {recipe.learning.rule} set "
+            'learning.encoder = "frozen"'
         )
     state = np.random.SeedSequence([recipe.seed, 0, _PURPOSE]).generate_state(1, np.uint64)
     generator = torch.Generator().manual_seed(int(state[0] >> 1))

@@ -44,10 +44,8 @@ def local_lif(
 
     Parameters
     ----------
-    current : torch.Tensor [shape=(B, T, N)]
-    alpha : torch.Tensor [shape=(N,), in (0, 1)]
-    weight : torch.Tensor [shape=(N, N)], optional
-        Recurrent weights, from row to column.
+    current, alpha, weight, surrogate_name, reset, theta
+        As there.
     trace : bool
         Leaky eligibility traces; False: only the input of the same frame is credited.
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis.learning_rules import LearningRules, learning_rules
+from analysis.matched_weights import another_seed
 from analysis.rule_arms import families, rule_label
-from analysis.rule_representations import another_seed, compare_representations
+from analysis.rule_representations import compare_representations
 from analysis.rule_result import RuleRepresentations
 from models.checkpoint import CONFIG, HISTORY, METRICS, load_checkpoint, read_info, write_json
 from models.config import LearningConfig, Recipe

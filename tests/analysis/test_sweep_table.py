@@ -16,30 +16,12 @@ from models.operations import AC_PJ, MAC_PJ
 from models.paths import user_checkpoints
 from models.sweep import Sweep, plan
 from models.training import train
-from tests.conftest import write_speech_commands
-
-BASE = """
-[data]
-name = "tones"
-[encoder]
-name = "residual"
-[backbone]
-name = "rlif"
-hidden = [8]
-[train]
-epochs = 2
-batch_size = 24
-"""
-
-
-@pytest.fixture(scope="module")
-def folder(tones, tmp_path_factory):
-    return write_speech_commands(tones, tmp_path_factory.mktemp("data") / "tones")
+from tests.conftest import TONES_RECIPE
 
 
 @pytest.fixture
 def runs(tmp_path):
-    (tmp_path / "base.toml").write_text(BASE)
+    (tmp_path / "base.toml").write_text(TONES_RECIPE.format(epochs=2))
     rows = [
         {"name": "learned", "label": "learned", "group": "a", "seeds": [1, 2]},
         {"name": "direct", "note": "one seed", "set": {"encoder": {"name": "direct"}}},
@@ -50,15 +32,15 @@ def runs(tmp_path):
 
 
 @pytest.fixture
-def table(runs, folder):
+def table(runs, tones_folder):
     """Train three of the four runs as they were before there were sweeps: with ``train``, by name."""
-    tones = open_dataset(str(folder))
+    tones = open_dataset(tones_folder)
     for run in runs[:-1]:
         place = user_checkpoints() / run.checkpoint
         if not place.exists():
             named = run.recipe.override({"name": "another-name"})
             train(named, tones, place, score_test=run.row == "learned")
-    return sweep_table(runs, user_checkpoints(), str(folder), name="tiny", command="spikelens sweep tiny")
+    return sweep_table(runs, user_checkpoints(), tones_folder, name="tiny", command="spikelens sweep tiny")
 
 
 def test_each_run_is_told_as_its_metrics_tell_it(table):
@@ -95,8 +77,8 @@ def test_operations_and_energy_by_hand(table):
     assert direct.energy_nj == pytest.approx((AC_PJ * direct.synops + MAC_PJ * (dense + updates)) / 1000)
 
 
-def test_the_probe_is_that_of_the_probe_command(table, folder):
-    checkpoint, tones = load_checkpoint("table-learned-s1"), open_dataset(str(folder))
+def test_the_probe_is_that_of_the_probe_command(table, tones_folder):
+    checkpoint, tones = load_checkpoint("table-learned-s1"), open_dataset(tones_folder)
     result = probe(capture(checkpoint, tones), points=["encoder"], split="validation")
     (row,) = (r for r in result.rows if (r.point, r.condition) == ("encoder", "learned"))
     found = table.runs[0].probe
@@ -123,10 +105,10 @@ def test_it_comes_back_from_json(table):
     assert again.runs == table.runs and again.missing == table.missing
 
 
-def test_no_table_of_nothing_and_none_of_another_training(runs, folder, tmp_path, tones):
+def test_no_table_of_nothing_and_none_of_another_training(runs, tones_folder, tmp_path, tones):
     with pytest.raises(SpikelensError, match="no run of tiny is done yet"):
-        sweep_table(runs, tmp_path / "empty", str(folder), name="tiny")
+        sweep_table(runs, tmp_path / "empty", tones_folder, name="tiny")
     other = Recipe.from_dict(runs[0].recipe.to_dict()).override({"train.epochs": 1, "seed": 9})
     train(other, tones, tmp_path / "out" / runs[0].checkpoint)
     with pytest.raises(SpikelensError, match="exists with another recipe: seed is 9"):
-        sweep_table(runs, tmp_path / "out", str(folder), name="tiny")
+        sweep_table(runs, tmp_path / "out", tones_folder, name="tiny")

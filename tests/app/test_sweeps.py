@@ -8,38 +8,29 @@ import pytest
 
 from app.cli import main
 from models.training import RESUME
-from tests.conftest import write_speech_commands
-
-RECIPE = """
-[data]
-name = "tones"
-[encoder]
-name = "residual"
-[backbone]
-name = "rlif"
-hidden = [8]
-[train]
-epochs = 1
-batch_size = 24
-"""
-
-
-@pytest.fixture(scope="module")
-def data(tones, tmp_path_factory):
-    return write_speech_commands(tones, tmp_path_factory.mktemp("data") / "tones")
+from tests.conftest import TONES_RECIPE
 
 
 @pytest.fixture
-def sweep(monkeypatch, capsys, data, tmp_path):
+def sweep(monkeypatch, capsys, tones_folder, tmp_path):
     """Call ``spikelens sweep`` on two tiny runs; return (exit code, standard output, standard error)."""
-    (tmp_path / "base.toml").write_text(RECIPE)
+    (tmp_path / "base.toml").write_text(TONES_RECIPE.format(epochs=1))
     (tmp_path / "tiny.toml").write_text(
         f'title = "Two tiny runs"\nbase = "{tmp_path / "base.toml"}"\ncheckpoint = "cli-{{row}}-s{{seed}}"\n'
         '[[row]]\nname = "learned"\n[[row]]\nname = "direct"\nset = {encoder = {name = "direct"}}\n'
     )
 
     def call(*more):
-        given = ["sweep", tmp_path / "tiny.toml", "--data", data, "--out", tmp_path / "out", "--workers", 1]
+        given = [
+            "sweep",
+            tmp_path / "tiny.toml",
+            "--data",
+            tones_folder,
+            "--out",
+            tmp_path / "out",
+            "--workers",
+            1,
+        ]
         monkeypatch.setattr(sys, "argv", ["spikelens", *map(str, [*given, *more])])
         with pytest.raises(SystemExit) as stopped:
             main()

@@ -302,3 +302,7 @@ def test_settings_that_cannot_be_are_refused():
         recipe("dfa-d3")
     with pytest.raises(SpikelensError, match=r"learning.feedback_scale: 0.0 must be above 0"):
         recipe(feedback_scale=0.0)
+    with pytest.raises(SpikelensError, match=r"learning.rule: 'bptt' has no other settings"):
+        recipe("bptt", error="frame")
+    with pytest.raises(SpikelensError, match=r"train.encoder_task_gradient: False is for bptt"):
+        draw_feedback(recipe().override({"train.encoder_task_gradient": False}), 3)

@@ -18,21 +18,9 @@ from models.sweep import Sweep, plan
 from models.sweep_pool import run_sweep
 from models.sweep_run import LOGS, carry_out, difference, find_done
 from models.training import RESUME
-from tests.conftest import write_speech_commands
+from tests.conftest import TONES_RECIPE
 
 ROOT = Path(__file__).resolve().parents[2]
-RECIPE = """
-[data]
-name = "tones"
-[encoder]
-name = "residual"
-[backbone]
-name = "rlif"
-hidden = [8]
-[train]
-epochs = 2
-batch_size = 24
-"""
 SWEEP = """
 base = "{base}"
 checkpoint = "t-{{row}}-s{{seed}}"
@@ -45,19 +33,13 @@ set = {{ encoder = {{ name = "sf2-init" }}, "train.epochs" = {epochs} }}
 """
 
 
-@pytest.fixture(scope="module")
-def data(tones, tmp_path_factory):
-    """Give the tone data as a folder: a worker opens it by its path."""
-    return str(write_speech_commands(tones, tmp_path_factory.mktemp("data") / "tones"))
-
-
 @pytest.fixture
 def sweep_file(tmp_path):
     """Write a sweep of three runs; return how to."""
 
     def write(epochs=2):
         base = tmp_path / "base.toml"
-        base.write_text(RECIPE)
+        base.write_text(TONES_RECIPE.format(epochs=2))
         (tmp_path / "tiny.toml").write_text(SWEEP.format(base=base, epochs=epochs))
         return tmp_path / "tiny.toml"
 
@@ -69,9 +51,9 @@ def runs(sweep_file):
     return plan(Sweep.open(str(sweep_file())), 3)
 
 
-def test_it_trains_what_is_missing_and_a_second_call_does_nothing(runs, data, tmp_path):
+def test_it_trains_what_is_missing_and_a_second_call_does_nothing(runs, tones_folder, tmp_path):
     lines = []
-    outcomes = run_sweep(runs, tmp_path / "out", data, workers=1, tell=lines.append)
+    outcomes = run_sweep(runs, tmp_path / "out", tones_folder, workers=1, tell=lines.append)
     assert [(o.run.checkpoint, o.status) for o in outcomes] == [(r.checkpoint, "done") for r in runs]
     for run, outcome in zip(runs, outcomes, strict=True):
         stored = read_checkpoint(tmp_path / "out" / run.checkpoint)
@@ -83,27 +65,29 @@ def test_it_trains_what_is_missing_and_a_second_call_does_nothing(runs, data, tm
     assert lines[0] == "3 runs, 0 done before, 3 to do"
     assert lines[1] == "begun t-learned-s1" and re.match(r"finished t-learned-s1: .* 1 of 3, about", lines[2])
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
-    assert run_sweep(runs, tmp_path / "out", data, workers=1, tell=lines.append) == []
+    assert run_sweep(runs, tmp_path / "out", tones_folder, workers=1, tell=lines.append) == []
     assert lines[-1] == "3 runs, 3 done before, 0 to do"
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
 
 
-def test_the_test_split_is_scored_once_and_only_when_asked(runs, data, tmp_path):
+def test_the_test_split_is_scored_once_and_only_when_asked(runs, tones_folder, tmp_path):
     (run,) = runs[2:]
-    run_sweep([run], tmp_path, data, workers=1)
-    (outcome,) = run_sweep([run], tmp_path, data, workers=1, score_test=True)
+    run_sweep([run], tmp_path, tones_folder, workers=1)
+    (outcome,) = run_sweep([run], tmp_path, tones_folder, workers=1, score_test=True)
     metrics = tmp_path / run.checkpoint / "metrics.json"
     stored = json.loads(metrics.read_text())
     assert outcome.status == "done" and stored["test"]["n"] == 36
     assert "--score-test" in (tmp_path / run.checkpoint / "README.md").read_text()
     stored["test"]["accuracy"] = 0.123  # were it scored again, this would be overwritten
     write_json(metrics, stored)
-    assert run_sweep([run], tmp_path, data, workers=1, score_test=True) == []
+    assert run_sweep([run], tmp_path, tones_folder, workers=1, score_test=True) == []
     assert json.loads(metrics.read_text())["test"]["accuracy"] == 0.123
 
 
-def test_another_training_of_that_name_is_refused_before_anything_is_trained(runs, data, tmp_path, tones):
-    run_sweep(runs[2:], tmp_path, data, workers=1)
+def test_another_training_of_that_name_is_refused_before_anything_is_trained(
+    runs, tones_folder, tmp_path, tones
+):
+    run_sweep(runs[2:], tmp_path, tones_folder, workers=1)
     other = plan(
         Sweep.from_dict(
             {
@@ -118,7 +102,7 @@ def test_another_training_of_that_name_is_refused_before_anything_is_trained(run
     with pytest.raises(
         SpikelensError, match=r"t-frozen-s1 exists with another recipe: .*encoder.name is sf2"
     ):
-        run_sweep(other, tmp_path, data, workers=1)
+        run_sweep(other, tmp_path, tones_folder, workers=1)
     assert not (tmp_path / "t-learned-s1").exists()
     with pytest.raises(SpikelensError, match="t-frozen-s1 exists, trained on other data"):
         find_done(runs[2], tmp_path, "another digest")
@@ -131,11 +115,11 @@ def test_the_difference_of_recipes_leaves_names_out(runs):
     assert "encoder.name is residual, the sweep has sf2-init" in difference(first, frozen)
 
 
-def test_a_failing_run_is_reported_and_stops_no_other(runs, data, tmp_path):
+def test_a_failing_run_is_reported_and_stops_no_other(runs, tones_folder, tmp_path):
     (tmp_path / "t-learned-s1").mkdir()
     (tmp_path / "t-learned-s1" / RESUME).write_bytes(b"torn")
     lines = []
-    outcomes = run_sweep(runs, tmp_path, data, workers=1, tell=lines.append)
+    outcomes = run_sweep(runs, tmp_path, tones_folder, workers=1, tell=lines.append)
     found = {o.run.checkpoint: o for o in outcomes}
     assert {name: o.status for name, o in found.items()} == {
         "t-learned-s1": "failed",
@@ -177,9 +161,9 @@ def epochs_of(log):
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_goes_on_where_it_was(sweep_file, data, tmp_path):
+def test_a_killed_sweep_goes_on_where_it_was(sweep_file, tones_folder, tmp_path):
     file, out, n_epochs = sweep_file(epochs=40), tmp_path / "out", 40
-    begun = start(file, out, data, workers=2)
+    begun = start(file, out, tones_folder, workers=2)
     log = out / LOGS / "t-frozen-s1.log"
     deadline = time.monotonic() + 100
     while not (log.exists() and len(epochs_of(log)) >= 2):
@@ -189,7 +173,7 @@ def test_a_killed_sweep_goes_on_where_it_was(sweep_file, data, tmp_path):
     begun.wait(timeout=60)
     assert (out / "t-frozen-s1" / RESUME).exists()
     done_before = len(epochs_of(log))
-    outcomes = run_sweep(plan(Sweep.open(str(file)), 3), out, data, workers=1)
+    outcomes = run_sweep(plan(Sweep.open(str(file)), 3), out, tones_folder, workers=1)
     assert outcomes[-1].status == "done" and "t-frozen-s1" in [o.run.checkpoint for o in outcomes]
     after = epochs_of(log)[done_before:]
     assert after == list(range(after[0], n_epochs + 1)) and 1 < after[0] <= done_before + 1
@@ -197,7 +181,7 @@ def test_a_killed_sweep_goes_on_where_it_was(sweep_file, data, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_takes_no_run_with_it(sweep_file, data, tmp_path):
+def test_a_worker_that_is_killed_takes_no_run_with_it(sweep_file, tones_folder, tmp_path):
     out, killed = tmp_path / "out", threading.Event()
 
     def kill_once():
@@ -210,16 +194,16 @@ def test_a_worker_that_is_killed_takes_no_run_with_it(sweep_file, data, tmp_path
     runs = plan(Sweep.open(str(sweep_file(epochs=25))), 3, rows=["frozen"])
     runs += plan(Sweep.open(str(sweep_file(epochs=25))), 3, rows=["learned"])
     threading.Thread(target=kill_once, daemon=True).start()
-    outcomes = run_sweep(runs, out, data, workers=2)
+    outcomes = run_sweep(runs, out, tones_folder, workers=2)
     assert killed.is_set()
     assert sorted(o.run.checkpoint for o in outcomes) == sorted(run.checkpoint for run in runs)
     assert {o.status for o in outcomes} == {"done"}
 
 
 @pytest.mark.slow
-def test_two_sweeps_on_one_folder_train_no_run_twice(sweep_file, data, tmp_path):
+def test_two_sweeps_on_one_folder_train_no_run_twice(sweep_file, tones_folder, tmp_path):
     file, out = sweep_file(), tmp_path / "out"
-    both = [start(file, out, data, workers=1) for _ in range(2)]
+    both = [start(file, out, tones_folder, workers=1) for _ in range(2)]
     for process in both:
         assert process.wait(timeout=100) == 0, process.stderr.read()
     for name in ("t-learned-s1", "t-learned-s2", "t-frozen-s1"):
@@ -227,7 +211,7 @@ def test_two_sweeps_on_one_folder_train_no_run_twice(sweep_file, data, tmp_path)
         read_checkpoint(out / name)
 
 
-def test_a_run_in_other_hands_is_left_alone_and_a_dead_owner_holds_nothing(runs, data, tmp_path):
+def test_a_run_in_other_hands_is_left_alone_and_a_dead_owner_holds_nothing(runs, tones_folder, tmp_path):
     holder = subprocess.Popen(
         [
             sys.executable,
@@ -240,22 +224,22 @@ def test_a_run_in_other_hands_is_left_alone_and_a_dead_owner_holds_nothing(runs,
         text=True,
     )
     assert holder.stdout.readline() == "held\n"
-    assert carry_out(runs[2], tmp_path / "t-frozen-s1", data).status == "elsewhere"
+    assert carry_out(runs[2], tmp_path / "t-frozen-s1", tones_folder).status == "elsewhere"
     holder.kill()
     holder.wait()
-    assert carry_out(runs[2], tmp_path / "t-frozen-s1", data).status == "done"
+    assert carry_out(runs[2], tmp_path / "t-frozen-s1", tones_folder).status == "done"
 
 
 @pytest.mark.slow
-def test_a_local_dask_cluster_does_the_same(runs, data, tmp_path):
+def test_a_local_dask_cluster_does_the_same(runs, tones_folder, tmp_path):
     pytest.importorskip("distributed", reason="Dask is not installed: pip install 'spikelens[sweep]'")
-    outcomes = run_sweep(runs[1:], tmp_path / "out", data, workers=2, backend="dask")
+    outcomes = run_sweep(runs[1:], tmp_path / "out", tones_folder, workers=2, backend="dask")
     assert {o.run.checkpoint: o.status for o in outcomes} == {"t-learned-s2": "done", "t-frozen-s1": "done"}
 
 
-def test_dask_and_backends_are_named_where_they_are_missing(runs, data, tmp_path, monkeypatch):
+def test_dask_and_backends_are_named_where_they_are_missing(runs, tones_folder, tmp_path, monkeypatch):
     with pytest.raises(SpikelensError, match=r"--backend: 'ray' is not one of loky, dask"):
-        run_sweep(runs, tmp_path, data, backend="ray")
+        run_sweep(runs, tmp_path, tones_folder, backend="ray")
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(SpikelensError, match=r"pip install \"spikelens\[sweep\]\""):
-        run_sweep(runs, tmp_path, data, backend="dask")
+        run_sweep(runs, tmp_path, tones_folder, backend="dask")
