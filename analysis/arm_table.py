@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.alignment import VerdictResult
+from analysis.arms import all_trainings
 from analysis.claims import VerdictRow
 from analysis.result import Estimate, Provenance, Result
-from models.checkpoint import Checkpoint, CheckpointInfo, list_arms, list_checkpoints, load_checkpoint
+from models.checkpoint import Checkpoint, CheckpointInfo, load_checkpoint
 from models.errors import SpikelensError
 
 _SEED = re.compile(r"-s\d+")
@@ -103,7 +104,7 @@ def seeds_of(arm: str, known: Mapping[str, CheckpointInfo] | None = None) -> lis
 
     `known` are all trainings by name, where the caller has listed them already.
     """
-    known = known or {info.name: info for info in (*list_arms(), *list_checkpoints())}
+    known = known or all_trainings()
     found = [info for name, info in known.items() if name == arm or _SEED.fullmatch(name.removeprefix(arm))]
     if not found:
         raise SpikelensError(f"arm: no checkpoint is called {arm!r} or {arm}-sK")

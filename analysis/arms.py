@@ -16,6 +16,11 @@ def same_training(recipe: Recipe) -> str:
     return json.dumps(body, sort_keys=True)
 
 
+def all_trainings() -> dict[str, CheckpointInfo]:
+    """Return every checkpoint by name, those of arms too."""
+    return {info.name: info for info in (*list_arms(), *list_checkpoints())}
+
+
 def siblings(info: CheckpointInfo, **changes: Any) -> list[CheckpointInfo]:
     """Return the checkpoints trained like one on the same data but for the seed and some changes, by name.
 
@@ -27,7 +32,7 @@ def siblings(info: CheckpointInfo, **changes: Any) -> list[CheckpointInfo]:
         any, the checkpoint itself is among the result.
     """
     wanted = same_training(info.recipe.override(changes))
-    known = {other.name: other for other in (*list_arms(), *list_checkpoints())}
+    known = all_trainings()
     return [
         other
         for _, other in sorted(known.items())

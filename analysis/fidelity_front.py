@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.arms import same_training
+from analysis.arms import all_trainings, same_training
 from analysis.gradient_controls import CHANGES, REBUILDING
 from analysis.result import Estimate, Provenance, Result
 from analysis.subjects import Progress, Subject
-from models.checkpoint import CheckpointInfo, find_checkpoint, list_arms, list_checkpoints, read_info
+from models.checkpoint import CheckpointInfo, find_checkpoint, read_info
 from models.errors import SpikelensError
 
 _WEIGHT = "train.reconstruction_weight"
@@ -109,7 +109,7 @@ def fidelity_front(
     info = read_info(find_checkpoint(checkpoint.name))
     if checkpoint.metrics.get("snr_db") is None:
         raise SpikelensError(f"{checkpoint.name}: the encoder has no decoder, so no SNR to trade")
-    known = {other.name: other for other in (*list_arms(), *list_checkpoints())}
+    known = all_trainings()
     free = same_training(info.recipe.override({_WEIGHT: 0.0}))
     alone = same_training(info.recipe.override(CHANGES[REBUILDING]))
     rows = []

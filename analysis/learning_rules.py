@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.arm_table import seeds_of
+from analysis.arms import all_trainings
 from analysis.result import Array, Estimate, Number, Provenance, Result
-from analysis.rule_arms import BPTT, RULES, all_trainings, by_arm, differences, taught_by_feedback
+from analysis.rule_arms import BPTT, RULES, by_arm, differences, taught_by_feedback
 from models.checkpoint import CheckpointInfo, read_history
 from models.errors import SpikelensError
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.arm_table import seeds_of
-from analysis.arms import same_training
-from models.checkpoint import CheckpointInfo, list_arms, list_checkpoints
+from analysis.arms import all_trainings, same_training
+from models.checkpoint import CheckpointInfo
 from models.config import LearningConfig, Recipe
 
 BPTT = "BPTT"
@@ -52,11 +52,6 @@ def families() -> list[Family]:
         networks.setdefault((info.data["digest"], _network(info.recipe)), []).append(info)
     found = [_family(infos, known) for infos in networks.values() if any(map(taught_by_feedback, infos))]
     return sorted(found, key=lambda family: (-len(family.names), family.label))
-
-
-def all_trainings() -> dict[str, CheckpointInfo]:
-    """Return every checkpoint by name, those of arms too."""
-    return {info.name: info for info in (*list_arms(), *list_checkpoints())}
 
 
 def taught_by_feedback(info: CheckpointInfo) -> bool:
