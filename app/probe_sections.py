@@ -82,7 +82,7 @@ def over_time(subjects: list[Subject]) -> None:
     """Show when the word becomes decodable."""
     st.subheader("When does the word become decodable?", divider="gray")
     results: list[TimeResult] = inspection.measured_subjects(
-        "time", subjects, "Probe over time (half a minute)", seed=inspection.SEED
+        "time", subjects, "Probe over time (about a minute)", seed=inspection.SEED
     )
     for result in results:
         name = result.provenance.subject

@@ -31,7 +31,7 @@ def main() -> None:
         probe_sections.beside(results)
     probe_sections.compared(subjects)
     probe_sections.over_time(subjects)
-    st.header("How busy the units are", divider="gray")
+    st.subheader("How busy the units are", divider="gray")
     _spikes(subjects)
 
 
